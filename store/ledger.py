@@ -4,7 +4,7 @@ A ledger is a folder of segment files. A writer makes its own segment, appends t
 never opens it again, so threads, processes and hosts share a folder without locks, and
 readers take the union. One record is one line,
 
-    <crc32 of the rest, 8 hex> <key> <record as JSON>\n
+    <crc32 of the rest, 8 hex> <key> <record as JSON>
 
 written by a single `write`, so it is in the page cache (safe from SIGKILL) when `append`
 returns, and on the disk (safe from a power cut) at most about SYNC_SECONDS later.
@@ -259,8 +259,9 @@ class _Writer:
         stopping = False
         while not stopping:
             self._dirty.wait()
-            stopping = self._stop.wait(SYNC_SECONDS)
+            # Cleared before `_stop` is read; cleared after, it could swallow the wake-up of `abandon`.
             self._dirty.clear()
+            stopping = self._stop.wait(SYNC_SECONDS)
             try:
                 os.fsync(self._file)
             except OSError as error:

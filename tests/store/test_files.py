@@ -131,3 +131,14 @@ def test_broken_json_is_reported_with_its_line(tmp_path):
     (tmp_path / "m.json").write_text('{\n "a": 1,\n}')
     with pytest.raises(InputError, match=r"m\.json:3: not valid JSON"):
         read_json(tmp_path / "m.json")
+
+
+WITHOUT_POLARS = """
+import sys
+sys.modules["polars"] = None
+import store.accounting, store.errors, store.files, store.ids, store.inputs, store.ledger, store.manifest
+"""
+
+
+def test_all_but_the_tables_works_on_a_machine_without_polars(python):
+    assert python(WITHOUT_POLARS).wait(timeout=30) == 0

@@ -202,19 +202,30 @@ def test_threads_may_append_and_read_one_ledger(tmp_path):
     assert len(segments(tmp_path)[0].read_bytes().splitlines()) == 5 * 200
 
 
-def test_appends_reach_the_disk_within_two_seconds_without_another_append(tmp_path, monkeypatch):
+def test_appends_are_sent_to_the_disk_within_two_seconds_without_another_append(tmp_path, monkeypatch):
     synced = threading.Event()
     real = os.fsync
 
     def fsync(descriptor):
-        real(descriptor)
         if threading.current_thread().name == "ledger-sync":
             synced.set()
+        real(descriptor)
 
     monkeypatch.setattr(os, "fsync", fsync)
     with Ledger(tmp_path) as ledger:
         ledger.append("k", {})
         assert synced.wait(2.0)
+
+
+@pytest.mark.timeout(30)
+def test_closing_at_the_very_moment_of_a_sync_does_not_hang(tmp_path, monkeypatch):
+    monkeypatch.setattr("store.ledger.SYNC_SECONDS", 0.0001)
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+    dice = random.Random(5)
+    for i in range(1000):
+        with Ledger(tmp_path / str(i % 10)) as ledger:
+            ledger.append(f"k{i}", {})
+            time.sleep(dice.uniform(0, 0.0004))
 
 
 FORK = """
@@ -260,7 +271,7 @@ def test_a_reader_beside_two_writing_processes_takes_the_union_and_never_a_torn_
     n = 400
     writers = [python(WRITER, tmp_path, name, n) for name in "ab"]
     with Ledger(tmp_path) as reader:
-        seen = 0
+        seen = len(reader)
         while any(writer.poll() is None for writer in writers):
             seen += reader.refresh()
             for key in reader.keys()[-3:]:

@@ -14,7 +14,7 @@ from polars.testing import assert_frame_equal
 
 from store import tables
 from store.errors import InputError
-from store.shards import file_hash, read_table, shard_name, write_table
+from store.shards import ROW_GROUP, file_hash, read_table, shard_name, write_table
 
 ALL_SCHEMAS = {name: value for name, value in vars(tables).items() if isinstance(value, pl.Schema)}
 
@@ -62,13 +62,21 @@ def test_nested_columns_and_nulls_survive_the_round_trip(tmp_path):
 @given(st.lists(st.integers(0, 30), max_size=4), st.integers(0, 30))
 def test_equal_frames_are_equal_bytes_however_they_were_put_together(tmp_path_factory, cuts, n):
     folder = tmp_path_factory.mktemp("t")
-    frame = votes(n)
     edges = sorted({0, n, *(min(cut, n) for cut in cuts)})
-    pieces = [frame[a:b] for a, b in zip(edges, edges[1:], strict=False)] or [frame]
-    backwards = pl.concat(pieces, rechunk=False).select(reversed(frame.columns))
-    write_table(frame, folder / "a.parquet", tables.VOTES)
-    write_table(backwards, folder / "b.parquet", tables.VOTES)
-    assert (folder / "a.parquet").read_bytes() == (folder / "b.parquet").read_bytes()
+    for frame, schema in ((votes(n), tables.VOTES), (stepwise(n), tables.STEPWISE)):
+        pieces = [frame[a:b] for a, b in zip(edges, edges[1:], strict=False)] or [frame]
+        backwards = pl.concat(pieces, rechunk=False).select(reversed(frame.columns))
+        write_table(frame, folder / "a.parquet", schema)
+        write_table(backwards, folder / "b.parquet", schema)
+        assert (folder / "a.parquet").read_bytes() == (folder / "b.parquet").read_bytes()
+
+
+def test_chunks_of_a_large_frame_leave_no_trace_in_the_bytes(tmp_path):
+    frame = stepwise(1).select(pl.all().repeat_by(ROW_GROUP + 10).explode())
+    chunked = pl.concat([frame[:5], frame[5:-7], frame[-7:]], rechunk=False)
+    write_table(frame, tmp_path / "a.parquet", tables.STEPWISE)
+    write_table(chunked, tmp_path / "b.parquet", tables.STEPWISE)
+    assert file_hash(tmp_path / "a.parquet") == file_hash(tmp_path / "b.parquet")
 
 
 WRITE = """

@@ -1,0 +1,81 @@
+"""What every set is built from: distinct, labelled completions of clean training prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import Any
+
+import polars as pl
+
+from store.accounting import Account
+from store.errors import InputError
+from store.ids import content_id
+
+Row = dict[str, Any]
+
+
+def usable_completions(
+    prompts: pl.DataFrame, completions: pl.DataFrame, contaminated: Collection[str], account: Account
+) -> pl.DataFrame:
+    """Completions of clean training prompts, in the order of their ids."""
+    for name, column in (("prompt", prompts["prompt_id"]), ("completion", completions["completion_id"])):
+        if column.is_duplicated().any():
+            raise InputError(
+                f"{name} {column.filter(column.is_duplicated())[0]} is there twice; ids must be unique"
+            )
+    known = completions.join(prompts.select("prompt_id", "split"), "prompt_id", "left")
+    strangers = known.filter(pl.col("split").is_null())
+    if strangers.height:
+        raise InputError(
+            f"completion {strangers['completion_id'][0]} answers a prompt that is not in the prompts"
+        )
+    known = without(known, pl.col("split") != "train", "held_out_prompt", account)
+    known = without(known, pl.col("prompt_id").is_in(list(contaminated)), "contaminated_prompt", account)
+    known = without(known, pl.col("text").str.strip_chars() == "", "empty_text", account)
+    return known.select("prompt_id", "completion_id", "text").sort("prompt_id", "completion_id")
+
+
+def with_labels(candidates: pl.DataFrame, labels: pl.DataFrame, account: Account) -> pl.DataFrame:
+    joined = candidates.join(labels, "completion_id", "left").with_columns(
+        pl.col("reason").fill_null("no_label")
+    )
+    undecided = joined.filter(pl.col("label").is_null())
+    for reason, n in undecided["reason"].value_counts().sort("reason").iter_rows():
+        account.reject(reason, n)
+    return joined.filter(pl.col("label").is_not_null()).sort("prompt_id", "completion_id")
+
+
+def distinct_texts(candidates: pl.DataFrame, account: Account, value: str = "label") -> pl.DataFrame:
+    """One row per text of a prompt; a text with two different values has none of them."""
+    same = ["prompt_id", pl.col("text").str.strip_chars()]
+    candidates = without(candidates, pl.col(value).n_unique().over(same) > 1, "conflicting_" + value, account)
+    first = pl.col("completion_id") == pl.col("completion_id").min().over(same)
+    return without(candidates, ~first, "duplicate_text", account).sort("prompt_id", "completion_id")
+
+
+def without(frame: pl.DataFrame, condition: pl.Expr, reason: str, account: Account) -> pl.DataFrame:
+    kept = frame.filter(~condition)
+    if frame.height > kept.height:
+        account.reject(reason, frame.height - kept.height)
+    return kept
+
+
+def by_prompt(frame: pl.DataFrame) -> Iterator[tuple[str, list[Row]]]:
+    for key, group in frame.group_by("prompt_id", maintain_order=True):
+        yield str(key[0]), group.to_dicts()
+
+
+def shuffled(rows: list[Row]) -> list[Row]:
+    return sorted(rows, key=lambda row: content_id("choice", row["completion_id"]))
+
+
+def answer(text: str) -> list[Row]:
+    return [{"role": "assistant", "content": text}]
+
+
+def messages_of(prompts: pl.DataFrame) -> dict[str, list[Row]]:
+    return dict(prompts.select("prompt_id", "messages").iter_rows())
+
+
+def table(rows: list[Row], schema: pl.Schema, *order: str) -> pl.DataFrame:
+    return pl.DataFrame(rows, schema=schema).sort(*order)

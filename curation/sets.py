@@ -1,0 +1,183 @@
+"""Labelled completions to training sets: preference, ranking, outcome, stepwise.
+
+Every builder takes tables, joins them by id, uses only prompts of the train split that are not
+`contaminated`, and returns (set, Account). The account counts completions: each one given is used in the set
+or rejected under one name. Choices among candidates follow a hash of the ids, so they depend on nothing but
+the candidates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from math import isfinite
+
+import polars as pl
+
+from curation.candidates import (
+    Row,
+    answer,
+    by_prompt,
+    distinct_texts,
+    messages_of,
+    shuffled,
+    table,
+    usable_completions,
+    with_labels,
+    without,
+)
+from curation.pairs import preference, preference_judged
+from store.accounting import Account
+from store.errors import InputError
+from store.ids import content_id
+from store.tables import OUTCOME, RANKING, STEPWISE
+
+__all__ = ["outcome", "preference", "preference_judged", "ranking", "split_by_prompt", "stepwise"]
+
+
+def ranking(
+    prompts: pl.DataFrame,
+    completions: pl.DataFrame,
+    scores: pl.DataFrame,
+    *,
+    contaminated: Collection[str] = (),
+) -> tuple[pl.DataFrame, Account]:
+    """All distinct completions of a prompt with their `scores` (completion_id, score), best first.
+
+    `score` is whatever orders them (a label, a vote share, a rating); a prompt needs two different values.
+    """
+    account = Account("ranking", completions.height)
+    usable = usable_completions(prompts, completions, contaminated, account)
+    usable = usable.join(
+        scores.select("completion_id", score=pl.col("score").cast(pl.Float64)), "completion_id", "left"
+    )
+    usable = without(usable, pl.col("score").is_finite().not_().fill_null(True), "no_score", account)
+    usable = distinct_texts(usable, account, "score")
+    messages, rows = messages_of(prompts), []
+    for prompt_id, group in by_prompt(usable):
+        group = sorted(group, key=lambda row: (-row["score"], row["completion_id"]))
+        if group[0]["score"] == group[-1]["score"]:
+            account.reject("prompt_all_equal", len(group))
+            continue
+        account.keep(len(group))
+        rows.append(
+            {
+                "prompt": messages[prompt_id],
+                "completions": [row["text"] for row in group],
+                "scores": [row["score"] for row in group],
+                "prompt_id": prompt_id,
+                "completion_ids": [row["completion_id"] for row in group],
+            }
+        )
+    return table(rows, RANKING, "prompt_id"), account.close()
+
+
+def outcome(
+    prompts: pl.DataFrame,
+    completions: pl.DataFrame,
+    labels: pl.DataFrame,
+    *,
+    balance: bool = False,
+    contaminated: Collection[str] = (),
+) -> tuple[pl.DataFrame, Account]:
+    """Every distinct completion with its label; `balance` keeps as many right as wrong ones."""
+    account = Account("outcome", completions.height)
+    usable = distinct_texts(
+        with_labels(usable_completions(prompts, completions, contaminated, account), labels, account), account
+    )
+    kept = usable.to_dicts()
+    if balance:
+        sides = [shuffled([row for row in kept if row["label"] is side]) for side in (True, False)]
+        size = min(map(len, sides))
+        account.reject("balance", len(kept) - 2 * size)
+        kept = sides[0][:size] + sides[1][:size]
+    account.keep(len(kept))
+    messages = messages_of(prompts)
+    rows = [
+        {name: row[name] for name in ("label", "evidence", "prompt_id", "completion_id")}
+        | {"prompt": messages[row["prompt_id"]], "completion": answer(row["text"])}
+        for row in kept
+    ]
+    return table(rows, OUTCOME, "prompt_id", "completion_id"), account.close()
+
+
+def stepwise(
+    prompts: pl.DataFrame,
+    completions: pl.DataFrame,
+    steps: pl.DataFrame,
+    *,
+    truncate_after_error: bool = False,
+    contaminated: Collection[str] = (),
+) -> tuple[pl.DataFrame, Account]:
+    """Solutions with a label on each step (STEPS); the account counts the solutions that have steps.
+
+    `truncate_after_error` ends a solution with its first wrong step, as Qwen's "Lessons of developing process
+    reward models" does: what follows a mistake is neither right nor wrong. A solution with an undecided step
+    is rejected, unless that step is cut off.
+    """
+    wanted = set(steps["completion_id"])
+    strangers = wanted - set(completions["completion_id"])
+    if strangers:
+        raise InputError(f"steps of completion {min(strangers)}: no such completion")
+    solutions = completions.filter(pl.col("completion_id").is_in(list(wanted)))
+    account = Account("stepwise", solutions.height)
+    usable = usable_completions(prompts, solutions, contaminated, account)
+    by_solution = {
+        key[0]: part.sort("step_index").to_dicts() for key, part in steps.group_by("completion_id")
+    }
+    messages, rows, seen = messages_of(prompts), [], set()
+    for row in usable.iter_rows(named=True):
+        found = by_solution[row["completion_id"]]
+        _check_steps(row, found)
+        if (row["prompt_id"], row["text"].strip()) in seen:
+            account.reject("duplicate_text")
+            continue
+        labels = [step["label"] for step in found]
+        if truncate_after_error and False in labels:
+            found = found[: labels.index(False) + 1]
+        if any(step["label"] is None for step in found):
+            account.reject("undecided_step")
+            continue
+        seen.add((row["prompt_id"], row["text"].strip()))
+        account.keep()
+        rows.append(_steps_row(messages[row["prompt_id"]], row, found))
+    return table(rows, STEPWISE, "prompt_id", "completion_id"), account.close()
+
+
+def split_by_prompt(
+    frame: pl.DataFrame, test_fraction: float, seed: int = 0
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """(train, test): all rows of a prompt on one side, by a hash of its id, so adding prompts moves none."""
+    limit = test_fraction * 2**64
+    held_out = [p for p in frame["prompt_id"].unique() if int(content_id("split", seed, p)[:16], 16) < limit]
+    is_test = pl.col("prompt_id").is_in(held_out)
+    return frame.filter(~is_test), frame.filter(is_test)
+
+
+def _check_steps(solution: Row, steps: list[Row]) -> None:
+    """The steps are numbered 0, 1, 2 and spell the solution; labelers may stop after a wrong one."""
+    where = f"completion {solution['completion_id']}"
+    if [step["step_index"] for step in steps] != list(range(len(steps))):
+        raise InputError(f"{where}: step numbers have gaps or repeats; label it again")
+    joined = "".join(step["text"] for step in steps)
+    complete = joined == solution["text"] or (
+        steps[-1]["label"] is False and solution["text"].startswith(joined)
+    )
+    if not complete:
+        raise InputError(f"{where}: its steps do not spell its text; label it again")
+
+
+def _steps_row(prompt: list[Row], solution: Row, steps: list[Row]) -> Row:
+    return {
+        "prompt": prompt,
+        "completions": [step["text"] for step in steps],
+        "labels": [step["label"] for step in steps],
+        "values": [_finite(step["soft"]) for step in steps],
+        "confidences": [_finite(step["confidence"]) for step in steps],
+        "method": steps[0]["method"],
+        "prompt_id": solution["prompt_id"],
+        "completion_id": solution["completion_id"],
+    }
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and isfinite(value) else None

@@ -1,0 +1,82 @@
+"""Examples for the report: the same ones for the same run, right and wrong solutions side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import polars as pl
+
+from data_cards.run import Example, Step
+
+
+def labelled_solutions(
+    prompts: pl.DataFrame,
+    completions: pl.DataFrame,
+    verdicts: pl.DataFrame,
+    steps: pl.DataFrame,
+    truth: Mapping[str, Sequence[bool]] | None = None,
+    n: int = 6,
+) -> list[Example]:
+    """Solutions with labelled steps; `truth` (completion_id -> one value a step) where a program knows it."""
+    labelled = completions.filter(pl.col("completion_id").is_in(steps["completion_id"].unique().to_list()))
+    by_solution = {
+        key[0]: part.sort("step_index").to_dicts() for key, part in steps.group_by("completion_id")
+    }
+    examples = []
+    for row in _choose(prompts, labelled, verdicts, n):
+        exact = list((truth or {}).get(row["completion_id"], ()))
+        shown = [
+            Step(
+                text=step["text"],
+                label=step["label"],
+                evidence=f"{step['n_correct']} of {step['n_rollouts']}"
+                if step["n_rollouts"]
+                else "own answer",
+                truth=exact[i] if i < len(exact) else None,
+            )
+            for i, step in enumerate(by_solution[row["completion_id"]])
+        ]
+        examples.append(Example(row["question"], row["answer"], row["verdict"], shown))
+    return examples
+
+
+def scored_solutions(
+    prompts: pl.DataFrame,
+    completions: pl.DataFrame,
+    verdicts: pl.DataFrame,
+    scores: pl.DataFrame,
+    split: Callable[[str], Sequence[str]],
+    truth: Mapping[str, Sequence[bool]] | None = None,
+    n: int = 6,
+) -> list[Example]:
+    """Solutions with the step rewards of one model (SCORES); `split` cuts a text as it was cut for that."""
+    rewards = dict(scores.select("completion_id", "step_rewards").iter_rows())
+    with_steps = [i for i, steps in rewards.items() if steps]
+    examples = []
+    for row in _choose(prompts, completions.filter(pl.col("completion_id").is_in(with_steps)), verdicts, n):
+        own, exact = rewards[row["completion_id"]], list((truth or {}).get(row["completion_id"], ()))
+        shown = [
+            Step(text, reward=own[i] if i < len(own) else None, truth=exact[i] if i < len(exact) else None)
+            for i, text in enumerate(split(row["text"]))
+        ]
+        examples.append(Example(row["question"], row["answer"], row["verdict"], shown))
+    return examples
+
+
+def _choose(
+    prompts: pl.DataFrame, completions: pl.DataFrame, verdicts: pl.DataFrame, n: int
+) -> list[dict[str, str]]:
+    """Per prompt one wrong and one right solution, prompts in the order of their ids, which are hashes."""
+    question = pl.col("messages").list.last().struct.field("content")
+    asked = prompts.select("prompt_id", question=question, answer=pl.col("answer").fill_null("not given"))
+    judged = verdicts.select("completion_id", verdict=pl.col("verdict").cast(pl.String))
+    rows = (
+        completions.select("prompt_id", "completion_id", "text")
+        .join(asked, "prompt_id")
+        .join(judged, "completion_id")
+    )
+    rows = rows.sort("prompt_id", pl.col("verdict") == "correct", "completion_id")
+    first = rows.group_by("prompt_id", right=pl.col("verdict") == "correct", maintain_order=True).first()
+    both = first.filter(pl.len().over("prompt_id") > 1)
+    chosen = pl.concat([both, first.filter(pl.len().over("prompt_id") == 1)]) if both.height < n else both
+    return chosen.select("completion_id", "question", "answer", "text", pl.col("verdict")).head(n).to_dicts()

@@ -1,0 +1,77 @@
+"""Templates to text, with model output treated as hostile in HTML and in Markdown alike."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from data_cards.summary import number, percent, points
+
+TEMPLATES = Path(__file__).with_name("templates")
+# Control characters could hide text, bidirectional ones could reorder it.
+_INVISIBLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+
+
+def render(template: str, **values: Any) -> str:
+    return _environment().get_template(template).render(**values)
+
+
+def plain(text: Any, limit: int = 4000) -> str:
+    """Text that shows everything it holds: invisible characters become a mark, length is bounded."""
+    shown = _INVISIBLE.sub("\N{REPLACEMENT CHARACTER}", str(text).replace("\r\n", "\n"))
+    return shown if len(shown) <= limit else f"{shown[:limit]} … ({len(shown):,} characters)"
+
+
+def fenced(text: str) -> str:
+    """A Markdown code block that `text` cannot close."""
+    fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", text)), default=0))
+    return f"{fence}text\n{plain(text)}\n{fence}"
+
+
+def cell(text: Any) -> str:
+    """Text for one Markdown line or table cell: no breaks, no columns, no markup, no HTML, no links."""
+    one_line = escape(" ".join(plain(text, 200).split()), quote=False)
+    return re.sub(r"([\\`*_{}\[\]#|!~$])", r"\\\1", one_line).replace("://", ":\\//")
+
+
+def front_matter(fields: dict[str, Any]) -> str:
+    """The YAML header of a card."""
+    known = {key: value for key, value in fields.items() if value not in (None, [], "")}
+    return f"---\n{yaml.safe_dump(known, sort_keys=False, allow_unicode=True, width=1000)}---"
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=lambda name: name is not None and ".html" in name,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {
+        "plain": plain,
+        "fenced": fenced,
+        "cell": cell,
+        "number": number,
+        "percent": percent,
+        "points": points,
+        "count": lambda n: f"{n:,}",
+        "seconds": _seconds,
+        "words": lambda name: str(name).replace("_", " "),
+    }
+    return environment
+
+
+def _seconds(value: float) -> str:
+    if value < 60:
+        return f"{value:.1f} s"
+    minutes, rest = divmod(round(value), 60)
+    return f"{minutes} min {rest:02d} s"

@@ -1,0 +1,239 @@
+"""Numbers of a run in the form that cards and reports print them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import polars as pl
+
+from data_cards.run import Facts, Run
+
+HEADLINE_PRM = "min"  # Math-Shepherd's aggregation; named beforehand, not picked on the test prompts
+
+
+@dataclass
+class StageLine:
+    """One stage, its shards taken together."""
+
+    name: str
+    rows_in: int = 0
+    rows_out: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
+    calls: int = 0
+    cached: int = 0
+    prompt_tokens: int = 0
+    new_tokens: int = 0
+    seconds: float = 0.0
+    engine_seconds: float = 0.0
+
+    @property
+    def reasons(self) -> list[tuple[str, int]]:
+        """Commonest first."""
+        return sorted(self.rejected.items(), key=lambda item: (-item[1], item[0]))
+
+    def add(self, record: Facts) -> None:
+        for account in record.get("accounts") or ():
+            self.rows_in += account["in"]
+            self.rows_out += account["out"]
+            self.rejected.update(account["rejected"])
+        self.calls += record.get("calls_made") or 0
+        self.cached += record.get("calls_cached") or 0
+        tokens = record.get("tokens") or {}
+        self.prompt_tokens += tokens.get("prompt", 0)
+        self.new_tokens += tokens.get("new", 0)
+        self.seconds += record.get("seconds") or 0.0
+        self.engine_seconds += (record.get("cost") or {}).get("engine_seconds", 0.0)
+
+
+def stage_lines(run: Run) -> list[StageLine]:
+    """Stages in the order in which they ran; `sample/0000`, `sample/0001` are one."""
+    lines: dict[str, StageLine] = {}
+    for name, record in run.stages.items():
+        verb, _, part = name.partition("/")
+        whole = verb if part.isdigit() else name
+        lines.setdefault(whole, StageLine(whole)).add(record)
+    return list(lines.values())
+
+
+@dataclass(frozen=True)
+class SetLine:
+    name: str
+    train: int
+    test: int
+    prompts: int
+    labels: str
+
+
+def set_lines(run: Run) -> list[SetLine]:
+    """The datasets with their sizes and label shares."""
+    lines = []
+    for name, splits in sorted(run.datasets.items()):
+        rows = pl.concat([splits[split] for split in sorted(splits)])
+        sizes = {split: frame.height for split, frame in splits.items()}
+        lines.append(
+            SetLine(
+                name,
+                sizes.get("train", 0),
+                sizes.get("test", 0),
+                rows["prompt_id"].n_unique(),
+                _labels(name, rows),
+            )
+        )
+    return lines
+
+
+def _labels(name: str, rows: pl.DataFrame) -> str:
+    if not rows.height:
+        return "empty"
+    if name == "outcome":
+        return f"{percent(rows['label'].mean())} right"
+    if name == "stepwise":
+        labels = rows["labels"].explode()
+        return f"{len(labels):,} steps, {percent(labels.mean())} right"
+    if name == "ranking":
+        return f"{rows['completions'].list.len().sum() / rows.height:.1f} completions a prompt"
+    counts = rows["evidence"].value_counts().sort("evidence").iter_rows()
+    return ", ".join(f"{n:,} by {evidence}" for evidence, n in counts)
+
+
+def evidence_lines(run: Run) -> list[tuple[str, int]]:
+    """How many labels each kind of evidence decided, over all sets."""
+    found: Counter[str] = Counter()
+    for name, splits in run.datasets.items():
+        for frame in splits.values():
+            column = {"preference": "evidence", "outcome": "evidence", "stepwise": "method"}.get(name)
+            if column:
+                counts = frame[column].value_counts().to_dicts()
+                found.update({f"{name}: {row[column]}": row["count"] for row in counts})
+    return sorted(found.items())
+
+
+def verdict_counts(run: Run) -> list[tuple[str, int]]:
+    if run.verdicts is None:
+        return []
+    return sorted(
+        run.verdicts["verdict"].cast(pl.String).value_counts().iter_rows(), key=lambda r: (-r[1], r[0])
+    )
+
+
+def models(run: Run) -> list[dict[str, str]]:
+    """Everything that generated or judged text: role, engine, name, revision."""
+    recipe, notes = run.recipe, {n.partition("/")[0]: r.get("notes") or {} for n, r in run.stages.items()}
+    found = []
+    for stage, role in (("sample", "policy"), ("judge", "judge"), ("rollout", "completer")):
+        if not recipe.get(stage):
+            continue
+        engine = recipe[stage].get("engine") or recipe.get("engine") or {}
+        revision = notes.get(stage, {}).get("revision") or engine.get("revision") or "not recorded"
+        found.append(
+            {
+                "role": role,
+                "engine": engine.get("kind", ""),
+                "model": engine.get("model", ""),
+                "revision": revision,
+            }
+        )
+    return found
+
+
+@dataclass(frozen=True)
+class Gain:
+    """A reward model against majority voting at one n."""
+
+    method: str
+    n: int
+    accuracy: float
+    majority: float
+    gain: float
+    low: float
+    high: float
+    prompts: int
+
+    @property
+    def verdict(self) -> str:
+        if self.low > 0:
+            return "better than majority voting"
+        return "worse than majority voting" if self.high < 0 else "not distinguishable from majority voting"
+
+
+def headline(run: Run) -> list[Gain]:
+    """Every reward model, by its own best-of-n pick, against majority voting at the largest n."""
+    if run.curves is None or run.curves.is_empty():
+        return []
+    n = run.curves["n"].max()
+    at = {row["method"]: row for row in run.curves.filter(pl.col("n") == n).to_dicts()}
+    base = at.get("majority")
+    if base is None:
+        return []
+    return [
+        Gain(
+            m, r["n"], r["accuracy"], base["accuracy"], r["gain"], r["gain_low"], r["gain_high"], r["prompts"]
+        )
+        for m, r in at.items()
+        if m in featured(run.curves) and m not in ("random", "majority", "oracle")
+    ]
+
+
+def featured(curves: pl.DataFrame) -> list[str]:
+    """The methods a plot has room for: one line a model, the null rulers and the ceiling."""
+    methods = curves["method"].unique(maintain_order=True).to_list()
+    return [m for m in methods if "+" not in m and ("-" not in m or m.endswith("-" + HEADLINE_PRM))]
+
+
+def percent(share: Any, digits: int = 1) -> str:
+    """Shares as per cent; a dash for what is unknown."""
+    if share is None or share != share:
+        return "–"
+    return f"{100 * float(share):.{digits}f} %"
+
+
+def number(value: Any, digits: int = 3) -> str:
+    """A number with so many digits behind the point; a dash for what is unknown."""
+    return "–" if value is None or value != value else f"{value:.{digits}f}"
+
+
+def points(difference: float) -> str:
+    """A difference of shares in percentage points, signed."""
+    return f"{100 * difference:+.1f}".replace("-", "−")
+
+
+def size_category(rows: int) -> str:
+    """The Hub's size classes."""
+    limits = (
+        ("n<1K", 10**3),
+        ("1K<n<10K", 10**4),
+        ("10K<n<100K", 10**5),
+        ("100K<n<1M", 10**6),
+        ("1M<n<10M", 10**7),
+    )
+    return next((name for name, limit in limits if rows < limit), "n>10M")
+
+
+def rates(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """A judge's statistics as (name, value): shares with their intervals, and plain counts."""
+    lines = []
+    for name, value in facts.items():
+        if isinstance(value, Mapping):
+            if "rate" in value and value["rate"] is not None:
+                interval = f"[{percent(value['low'])}, {percent(value['high'])}]"
+                lines.append((name, f"{percent(value['rate'])} {interval} of {value['n']:,}"))
+            elif "rate" not in value:
+                lines += [(f"{name}: {key}", f"{n:,}") for key, n in value.items()]
+        elif isinstance(value, float):
+            lines.append((name, f"{value:.3f}"))
+        elif value is not None:
+            lines.append((name, _plain_value(value)))
+    return [(name.replace("_", " "), text) for name, text in lines]
+
+
+def _plain_value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def eval_set_lines(run: Run) -> Sequence[Facts]:
+    return sorted(run.eval_sets, key=lambda row: str(row["eval_set"]))

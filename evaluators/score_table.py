@@ -1,0 +1,72 @@
+"""SCORES rows: what a reward model said about which completion, and whether that completion is right."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import polars as pl
+
+from store.errors import InputError
+from store.tables import SCORES
+
+WRONG = ("incorrect", "no_answer", "unparseable")  # as answers, these are not right
+UNKNOWN = ("gold_unparseable", "limit", "timeout")  # the verifier cannot say
+
+
+class Scored(Protocol):
+    """What `trainers.score` returns for one completion; no step rewards where the model gives only one."""
+
+    @property
+    def reward(self) -> float: ...
+    @property
+    def step_rewards(self) -> Sequence[float] | None: ...
+    @property
+    def n_tokens(self) -> int: ...
+    @property
+    def truncated(self) -> bool: ...
+
+
+def score_table(
+    completion_ids: Sequence[str],
+    scores: Sequence[Scored],
+    completions: pl.DataFrame,
+    verdicts: pl.DataFrame,
+    *,
+    model: str,
+    revision: str,
+    dataset: str,
+    subset: str = "",
+) -> pl.DataFrame:
+    """Scores in the order in which their examples were given; everything else is joined by id."""
+    if len(completion_ids) != len(scores):
+        raise InputError(f"model {model!r} gave {len(scores)} scores for {len(completion_ids)} completions")
+    said = pl.DataFrame(
+        {
+            "completion_id": list(completion_ids),
+            "reward": [float(score.reward) for score in scores],
+            "step_rewards": [[float(r) for r in s.step_rewards] if s.step_rewards else None for s in scores],
+            "n_tokens": [score.n_tokens for score in scores],
+            "truncated": [score.truncated for score in scores],
+        },
+        schema_overrides={"step_rewards": pl.List(pl.Float64)},
+    )
+    frame = said.join(completions.select("completion_id", "prompt_id"), "completion_id", "left")
+    if frame["prompt_id"].has_nulls():
+        stranger = frame.filter(pl.col("prompt_id").is_null())["completion_id"][0]
+        raise InputError(f"model {model!r} scored completion {stranger}, which is not among the completions")
+    frame = frame.join(right_or_wrong(verdicts), "completion_id", "left")
+    names = {"model": model, "revision": revision, "dataset": dataset, "subset": subset}
+    frame = frame.with_columns(pl.lit(value).alias(name) for name, value in names.items())
+    return frame.select(SCORES.names()).cast(SCORES).sort("model", "prompt_id", "completion_id")  # type: ignore[arg-type]
+
+
+def right_or_wrong(verdicts: pl.DataFrame) -> pl.DataFrame:
+    """(completion_id, label) for evaluation: an answer that cannot be read is a wrong answer; unknown stays
+    null.
+
+    Training labels are stricter (`curation.evidence`): there, what cannot be read decides nothing.
+    """
+    verdict = pl.col("verdict").cast(pl.String)
+    label = pl.when(verdict == "correct").then(True).when(verdict.is_in(WRONG)).then(False)
+    return verdicts.select("completion_id", label=label)

@@ -1,0 +1,142 @@
+"""Labels to training sets, each split by prompt into train and test, and audited before anyone trains on them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+
+from curation import sets
+from curation.evidence import labels_from_verdicts
+from flows.decontaminate import CLEAN
+from flows.judge import CONSENSUS_FILE
+from flows.recipe import Recipe
+from flows.rollout import STEPS_DIR
+from flows.sample import COMPLETIONS_DIR
+from flows.stage import Outcome, Stage
+from flows.verify import VERDICTS_DIR
+from labelers.judge import CONSENSUS
+from store.accounting import Account
+from store.shards import read_table, write_table
+from store.tables import COMPLETION_VERDICTS, COMPLETIONS, OUTCOME, PREFERENCE, PROMPTS, RANKING, STEPS, STEPWISE
+
+_SETTINGS = {"preference": ("pairs_per_prompt",), "stepwise": ("truncate_after_error",)}
+SCHEMAS = {"preference": PREFERENCE, "ranking": RANKING, "outcome": OUTCOME, "stepwise": STEPWISE}
+
+
+def set_file(name: str, split: str) -> str:
+    return f"datasets/{name}/{split}.parquet"
+
+
+def stages(run_dir: Path, recipe: Recipe) -> list[Stage]:
+    """One stage a set."""
+    shards = sorted(path.name for path in (run_dir / COMPLETIONS_DIR).glob("*.parquet"))
+    tables = [COMPLETIONS_DIR, VERDICTS_DIR]
+    found = []
+    for name in recipe.build.sets:
+        folders = [*tables, STEPS_DIR] if name == "stepwise" else tables
+        inputs = [CLEAN, *(f"{folder}/{shard}" for folder in folders for shard in shards)]
+        if name == "preference" and recipe.judge:
+            inputs.append(CONSENSUS_FILE)
+        settings = {"seed": recipe.seed, "heldout_fraction": recipe.build.heldout_fraction}
+        settings |= {key: getattr(recipe.build, key) for key in _SETTINGS.get(name, ())}
+        outputs = (set_file(name, "train"), set_file(name, "test"))
+        found.append(Stage(f"build/{name}", work, settings, tuple(inputs), outputs))
+    return found
+
+
+def work(run_dir: Path, recipe: Recipe, stage: Stage) -> Outcome:
+    name = stage.name.split("/")[1]
+    table, account = _BUILDERS[name](run_dir, recipe)
+    train, test = sets.split_by_prompt(table, recipe.build.heldout_fraction, recipe.seed)
+    for split, rows in (("train", train), ("test", test)):
+        write_table(rows, run_dir / set_file(name, split), SCHEMAS[name])
+    facts = {"rows": table.height, "prompts": table["prompt_id"].n_unique()} | _balance(name, table)
+    return Outcome(account, {set_file(name, "train"): train.height, set_file(name, "test"): test.height}, facts=facts)
+
+
+def _tables(run_dir: Path) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    verdicts = read_table(run_dir / VERDICTS_DIR, COMPLETION_VERDICTS)
+    return (
+        read_table(run_dir / CLEAN, PROMPTS),
+        read_table(run_dir / COMPLETIONS_DIR, COMPLETIONS),
+        labels_from_verdicts(verdicts),
+    )
+
+
+def _preference(run_dir: Path, recipe: Recipe) -> tuple[pl.DataFrame, Account]:
+    """Verdicts before opinions: the judge's pairs only of prompts that no verifier decides."""
+    prompts, completions, labels = _tables(run_dir)
+    limit = recipe.build.pairs_per_prompt
+    if not recipe.judge:
+        return sets.preference(prompts, completions, labels, pairs_per_prompt=limit)
+    verifiable = pl.col("prompt_id").is_in(prompts.filter(pl.col("answer").is_not_null())["prompt_id"].to_list())
+    verified, account = sets.preference(prompts, completions.filter(verifiable), labels, pairs_per_prompt=limit)
+    agreed = read_table(run_dir / CONSENSUS_FILE, CONSENSUS).filter(pl.col("preference").is_not_null() & ~verifiable)
+    judged, judged_account = sets.preference_judged(
+        prompts, completions.filter(~verifiable), _chosen(agreed), labels=labels
+    )
+    merged = pl.concat([verified, judged]).sort("prompt_id", "chosen_id", "rejected_id")
+    return merged, _sum("preference", [account, judged_account])
+
+
+def _chosen(agreed: pl.DataFrame) -> pl.DataFrame:
+    """CONSENSUS rows as (prompt_id, chosen_id, rejected_id, soft = P(chosen preferred))."""
+    a_won = pl.col("preference") == "A"
+    return agreed.select(
+        "prompt_id",
+        chosen_id=pl.when(a_won).then("a_id").otherwise("b_id"),
+        rejected_id=pl.when(a_won).then("b_id").otherwise("a_id"),
+        soft=pl.when(a_won).then(pl.col("soft")).otherwise(1 - pl.col("soft")),
+    )
+
+
+def _ranking(run_dir: Path, recipe: Recipe) -> tuple[pl.DataFrame, Account]:
+    prompts, completions, labels = _tables(run_dir)
+    return sets.ranking(prompts, completions, _scores(labels))
+
+
+def _scores(labels: pl.DataFrame) -> pl.DataFrame:
+    return labels.select("completion_id", score=pl.col("label").cast(pl.Float64))
+
+
+def _outcome(run_dir: Path, recipe: Recipe) -> tuple[pl.DataFrame, Account]:
+    prompts, completions, labels = _tables(run_dir)
+    return sets.outcome(prompts, completions, labels)
+
+
+def _stepwise(run_dir: Path, recipe: Recipe) -> tuple[pl.DataFrame, Account]:
+    prompts, completions, _ = _tables(run_dir)
+    steps = read_table(run_dir / STEPS_DIR, STEPS)
+    return sets.stepwise(prompts, completions, steps, truncate_after_error=recipe.build.truncate_after_error)
+
+
+_BUILDERS: dict[str, Callable[[Path, Recipe], tuple[pl.DataFrame, Account]]] = {
+    "preference": _preference,
+    "ranking": _ranking,
+    "outcome": _outcome,
+    "stepwise": _stepwise,
+}
+
+
+def _balance(name: str, table: pl.DataFrame) -> dict[str, int]:
+    """How many labels say yes; empty for sets without labels."""
+    if name == "outcome":
+        labels = table["label"]
+    elif name == "stepwise":
+        labels = table["labels"].explode()
+    else:
+        return {}
+    return {"labels": len(labels), "positive": int(labels.sum() or 0)}
+
+
+def _sum(stage: str, accounts: list[Account]) -> Account:
+    total = Account(stage, sum(account.rows_in for account in accounts))
+    for account in accounts:
+        total.keep(account.kept)
+        for reason, n in account.rejected.items():
+            total.reject(reason, n)
+    return total
+
+

@@ -1,0 +1,127 @@
+"""Cards and the report, from the manifest and the tables of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from curation.decontamination import REPORT
+from data_cards.cards import dataset_card, model_card
+from data_cards.examples import labelled_solutions, scored_solutions
+from data_cards.report import best_of_n_plot, report
+from data_cards.run import Example, Run
+from flows.build import SCHEMAS, set_file
+from flows.decontaminate import CLEAN, CONTAMINATION
+from flows.evaluate import score_file
+from flows.recipe import Recipe
+from flows.rollout import STEPS_DIR
+from flows.sample import COMPLETIONS_DIR
+from flows.stage import Outcome, Stage
+from flows.train import model_dir
+from flows.verify import VERDICTS_DIR
+from labelers.segment import split_steps
+from samplers.policy import world
+from store.accounting import Account
+from store.files import read_json
+from store.manifest import Manifest
+from store.shards import read_table, write_text
+from store.tables import COMPLETION_VERDICTS, COMPLETIONS, PROMPTS, SCORES, STEPS
+
+CARD, REPORT_FILE, PLOT = "README.md", "report/index.html", "report/best_of_n.svg"
+
+
+def stage(run_dir: Path, recipe: Recipe) -> Stage:
+    """Made again whenever any other stage was."""
+    others = {name: r.fingerprint for name, r in Manifest.open(run_dir).stages.items() if name != "card"}
+    outputs = [CARD, REPORT_FILE]
+    if recipe.train:
+        outputs += [f"{model_dir(model)}/README.md" for model in recipe.train.models]
+    if recipe.evaluate:
+        outputs.append(PLOT)
+    return Stage("card", work, {"stages": others, "licence": recipe.licence}, (), tuple(outputs))
+
+
+def work(run_dir: Path, recipe: Recipe, stage: Stage) -> Outcome:
+    run = _collect(run_dir, recipe)
+    write_text(run_dir / CARD, dataset_card(run, plot=PLOT if recipe.evaluate else None))
+    write_text(run_dir / REPORT_FILE, report(run))
+    if run.curves is not None:
+        write_text(run_dir / PLOT, best_of_n_plot(run.curves))
+    for model in recipe.train.models if recipe.train else ():
+        folder = run_dir / model_dir(model)
+        held_out = run.stages[f"train/{model}"]["notes"].get("held_out")
+        write_text(folder / "README.md", model_card(run, model, read_json(folder / "config.json"), held_out))
+    account = Account("card", len(stage.outputs))
+    account.keep(len(stage.outputs))
+    return Outcome(account, dict.fromkeys(stage.outputs))
+
+
+def _collect(run_dir: Path, recipe: Recipe) -> Run:
+    manifest = Manifest.open(run_dir).to_json()
+    notes = {name: record["notes"] for name, record in manifest["stages"].items()}
+    prompts = read_table(run_dir / CLEAN, PROMPTS)
+    completions = read_table(run_dir / COMPLETIONS_DIR, COMPLETIONS)
+    verdicts = read_table(run_dir / VERDICTS_DIR, COMPLETION_VERDICTS)
+    truth = _truth(recipe, prompts, completions)
+    examples = (prompts, completions, verdicts)
+    measured: dict[str, Any] = {}
+    if recipe.rollout:
+        steps = read_table(run_dir / STEPS_DIR, STEPS)
+        measured["solutions"] = labelled_solutions(*examples, steps, truth)
+    if recipe.evaluate and recipe.train:
+        tables = {model: read_table(run_dir / score_file(model), SCORES) for model in recipe.train.models}
+        measured |= {
+            "scores": pl.concat(tables.values()),
+            "curves": pl.DataFrame(notes["evaluate"]["curves"]),
+            "auc": notes["evaluate"]["auc"],
+            "scored": _scored(recipe, examples, tables, truth),
+        }
+    return Run(
+        manifest=manifest,
+        datasets={name: _splits(run_dir, name) for name in recipe.build.sets},
+        prompts=prompts,
+        verdicts=verdicts,
+        contamination=read_table(run_dir / CONTAMINATION, REPORT),
+        eval_sets=notes["decontaminate"]["eval_sets"],
+        judge=notes.get("judge"),
+        label_quality=notes.get("quality"),
+        instructions=_instructions(recipe, notes),
+        **measured,
+    )
+
+
+def _splits(run_dir: Path, name: str) -> dict[str, pl.DataFrame]:
+    return {split: read_table(run_dir / set_file(name, split), SCHEMAS[name]) for split in ("train", "test")}
+
+
+def _instructions(recipe: Recipe, notes: dict[str, Any]) -> dict[str, str]:
+    found = {"judge template": notes.get("judge", {}).get("template")}
+    found["system prompt"] = recipe.sample.system if recipe.sample else None
+    return {name: text for name, text in found.items() if text}
+
+
+def _truth(recipe: Recipe, prompts: pl.DataFrame, completions: pl.DataFrame) -> dict[str, list[bool]]:
+    """The exact truth of every step, where the problems are the embedded world's."""
+    if recipe.prompts.source != "world":
+        return {}
+    problems = {
+        row["prompt_id"]: world.parse(row["messages"][-1]["content"]) for row in prompts.iter_rows(named=True)
+    }
+    return {
+        completion_id: world.check_steps(problems[prompt_id], [step.strip() for step in split_steps(text)])
+        for completion_id, prompt_id, text in completions.select("completion_id", "prompt_id", "text").iter_rows()
+    }
+
+
+def _scored(
+    recipe: Recipe,
+    examples: tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame],
+    tables: dict[str, pl.DataFrame],
+    truth: dict[str, list[bool]],
+) -> list[Example]:
+    if "prm" not in tables:
+        return []
+    policy = recipe.rollout.segment if recipe.rollout else "newline"
+    return scored_solutions(*examples, tables["prm"], lambda text: split_steps(text, policy), truth)

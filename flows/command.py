@@ -1,0 +1,107 @@
+"""`flows run`: check everything that can be checked for nothing, then run the flow."""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from flows.preflight import check_recipe
+from flows.progress import say
+from flows.recipe import Recipe, load_recipe
+from store.errors import InputError
+
+# Read by Prefect when it is first imported. The server of a one-off run is started by Prefect
+# itself; on a busy two-core machine it needs longer than its default 20 s.
+PREFECT_ENV = {
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_LOGGING_LEVEL": "CRITICAL",
+    "PREFECT_LOGGING_SERVER_LEVEL": "CRITICAL",
+    "DO_NOT_TRACK": "1",
+}
+
+
+def run(args: argparse.Namespace) -> int:
+    recipe = load_recipe(args.recipe, args.set)
+    run_dir = Path(args.out or f"runs/{recipe.name}")
+    check_recipe(recipe, run_dir)
+    _prepare(run_dir, resume=args.resume, fresh=args.fresh)
+    with _only_writer(run_dir):
+        if args.plan:
+            from flows.plan import print_plan
+
+            return print_plan(run_dir, recipe)
+        return _run_flow(args, recipe, run_dir)
+
+
+def _run_flow(args: argparse.Namespace, recipe: Recipe, run_dir: Path) -> int:
+    from flows.__main__ import EXIT_BUDGET, EXIT_FAILED, EXIT_INPUT, EXIT_INTERRUPTED
+
+    for key, value in PREFECT_ENV.items():
+        os.environ.setdefault(key, value)
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+    from flows.run import dataset_run
+    from samplers.cached import BudgetExhausted
+
+    again = f"continue with: flows run {args.recipe} {_sets(args.set)}--out {run_dir}"
+    try:
+        # The heartbeat thread is joined in whole seconds at the end of every flow.
+        with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+            dataset_run(recipe, str(run_dir), args.max_calls)
+    except BudgetExhausted as stop:
+        say(f"stopped: {stop}; everything finished is kept; {again}")
+        return EXIT_BUDGET
+    except KeyboardInterrupt:
+        say(f"interrupted; everything finished is kept; {again}")
+        return EXIT_INTERRUPTED
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_INPUT
+    except Exception as error:
+        print(f"error: {type(error).__name__}: {error}; everything finished is kept; {again}", file=sys.stderr)
+        if os.environ.get("REWARDSMITH_TRACEBACK"):
+            raise
+        return EXIT_FAILED
+    say(f"done: {run_dir}/README.md, {run_dir}/report/index.html; look closer: flows show {run_dir}")
+    return 0
+
+
+def _sets(overrides: list[str]) -> str:
+    return "".join(f"--set {override!r} " for override in overrides)
+
+
+def _prepare(run_dir: Path, resume: bool, fresh: bool) -> None:
+    exists = (run_dir / "manifest.json").exists()
+    if resume and not exists:
+        raise InputError(f"--resume: there is no run in {run_dir}; leave --resume out to start one")
+    if not exists and run_dir.is_dir() and any(run_dir.iterdir()) and not (run_dir / "ledger").exists():
+        raise InputError(f"--out {run_dir}: the folder is not empty and is no run; choose another")
+    if fresh and exists:
+        say(f"--fresh: the old run is kept in {_set_aside(run_dir)}")
+    run_dir.mkdir(parents=True, exist_ok=True)
+
+
+def _set_aside(run_dir: Path) -> Path:
+    n = 1
+    while (old := run_dir.with_name(f"{run_dir.name}.old-{n}")).exists():
+        n += 1
+    shutil.move(run_dir, old)
+    return old
+
+
+@contextmanager
+def _only_writer(run_dir: Path) -> Iterator[None]:
+    """Two commands must not write one manifest; the lock goes with the process, also on SIGKILL."""
+    with open(run_dir / ".lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InputError(f"another `flows run` is working in {run_dir}; wait for it or choose another --out") from error
+        yield

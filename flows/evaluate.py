@@ -1,0 +1,117 @@
+"""Score the test completions with every trained model; best-of-n, AUC within prompts, and label quality.
+
+Inference writes one score table a model; everything else is a pure function of tables.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from evaluators.best_of_n import curves, summary
+from evaluators.candidates import candidates
+from evaluators.metrics import auc, auc_within
+from evaluators.score_table import score_table
+from flows.decontaminate import CLEAN
+from flows.progress import Meter
+from flows.recipe import Recipe
+from flows.sample import COMPLETIONS_DIR
+from flows.stage import Outcome, Stage, require
+from flows.train import model_dir
+from flows.verify import VERDICTS_DIR
+from labelers.segment import split_steps
+from labelers.votes import vote
+from store.accounting import Account
+from store.shards import file_hash, read_table, write_json, write_table
+from store.tables import COMPLETION_VERDICTS, COMPLETIONS, PROMPTS, SCORES
+
+METRICS_FILE = "scores/best_of_n.json"
+CURVES_FILE = "scores/best_of_n.parquet"
+
+
+def score_file(model: str) -> str:
+    return f"scores/{model}.parquet"
+
+
+def score_stages(run_dir: Path, recipe: Recipe) -> list[Stage]:
+    """One stage a model: its score table of the test completions."""
+    assert recipe.train
+    shards = sorted(path.name for path in (run_dir / COMPLETIONS_DIR).glob("*.parquet"))
+    tables = [f"{folder}/{name}" for name in shards for folder in (COMPLETIONS_DIR, VERDICTS_DIR)]
+    found = []
+    for model in recipe.train.models:
+        weights = [f"{model_dir(model)}/{name}" for name in ("config.json", "model.safetensors")]
+        settings = {"segment": recipe.rollout.segment if recipe.rollout else "newline"}
+        found.append(Stage(f"score/{model}", score_work, settings, (CLEAN, *tables, *weights), (score_file(model),)))
+    return found
+
+
+def score_work(run_dir: Path, recipe: Recipe, stage: Stage) -> Outcome:
+    from trainers.score import Item, score
+
+    model = stage.name.split("/")[1]
+    prompts = read_table(run_dir / CLEAN, PROMPTS).filter(pl.col("split") == "test")
+    require(prompts.height > 0, "evaluate: there are no test prompts; raise prompts.test_fraction or prompts.n_test")
+    messages = dict(prompts.select("prompt_id", "messages").iter_rows())
+    every = read_table(run_dir / COMPLETIONS_DIR, COMPLETIONS)
+    completions = every.filter(pl.col("prompt_id").is_in(prompts["prompt_id"].to_list()))
+    verdicts = read_table(run_dir / VERDICTS_DIR, COMPLETION_VERDICTS)
+    account = Account(stage.name, every.height)
+    account.reject("not_for_test", every.height - completions.height)
+    policy = stage.settings["segment"]
+    items = [
+        Item(messages[prompt_id], tuple(split_steps(text, policy)) if model == "prm" else (text,))
+        for prompt_id, text in completions.select("prompt_id", "text").iter_rows()
+    ]
+    with Meter(stage.name, len(items), "completions") as meter:
+        scores = score(run_dir / model_dir(model), items, progress=lambda done, _: meter.tick(done - meter.done))
+    table = score_table(
+        completions["completion_id"].to_list(),
+        scores,
+        completions,
+        verdicts,
+        model=model,
+        revision=file_hash(run_dir / model_dir(model) / "model.safetensors")[:12],
+        dataset=recipe.name,
+        subset="test",
+    )
+    account.keep(table.height)
+    write_table(table, run_dir / score_file(model), SCORES)
+    return Outcome(account, {score_file(model): table.height}, engine_seconds=meter.seconds)
+
+
+def stage(run_dir: Path, recipe: Recipe) -> Stage:
+    assert recipe.train and recipe.evaluate
+    inputs = tuple(score_file(model) for model in recipe.train.models)
+    settings = recipe.evaluate.model_dump() | {"seed": recipe.seed}
+    return Stage("evaluate", work, settings, inputs, (METRICS_FILE, CURVES_FILE))
+
+
+def work(run_dir: Path, recipe: Recipe, stage: Stage) -> Outcome:
+    assert recipe.evaluate
+    scores = pl.concat([read_table(run_dir / name, SCORES) for name in stage.inputs])
+    completions = read_table(run_dir / COMPLETIONS_DIR, COMPLETIONS)
+    tested = completions.filter(pl.col("completion_id").is_in(scores["completion_id"].unique().to_list()))
+    table = candidates(scores, vote(tested))
+    smallest = int(table.frame.group_by("prompt_id").len()["len"].min() or 0)
+    ns = [n for n in recipe.evaluate.best_of if n <= smallest]
+    per_prompt = curves(table, ns, recipe.seed)
+    result = summary(per_prompt, seed=recipe.seed)
+    metrics = {
+        "prompts": table.frame["prompt_id"].n_unique(),
+        "completions": table.frame.height,
+        "skipped_n": [n for n in recipe.evaluate.best_of if n > smallest],
+        "curves": result.to_dicts(),
+        "auc": {column: _auc(table.frame, column) for column in table.rewards},
+    }
+    write_json(run_dir / METRICS_FILE, metrics)
+    write_table(per_prompt, run_dir / CURVES_FILE, per_prompt.schema)
+    return Outcome(table.account, {METRICS_FILE: result.height, CURVES_FILE: per_prompt.height}, facts=metrics)
+
+
+def _auc(frame: pl.DataFrame, column: str) -> dict[str, Any]:
+    """`within` is what best-of-n lives on: a right sample above a wrong one of the same prompt."""
+    scores, labels = frame[column].to_numpy(), frame["right"].to_numpy()
+    return {"all": auc(scores, labels), "within": auc_within(frame["prompt_id"].to_list(), scores, labels)}

@@ -1,0 +1,33 @@
+"""Rows that a user names: nested fields of local files, and datasets on the Hub."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from store.errors import InputError
+
+
+def dotted(row: dict[str, Any], name: str, where: str) -> Any:
+    """`row["a"]["b"]` for name "a.b"; InputError naming the row and the fields there are."""
+    value: Any = row
+    for part in name.split("."):
+        if not isinstance(value, dict) or part not in value:
+            there = ", ".join(map(str, value)) if isinstance(value, dict) else type(value).__name__
+            raise InputError(f"{where}: there is no field {name!r} (found: {there})")
+        value = value[part]
+    return value
+
+
+def hub_rows(dataset: str, config: str | None, split: str, revision: str | None) -> list[dict[str, Any]]:
+    """All rows of one split of a Hub dataset."""
+    import datasets
+
+    datasets.disable_progress_bars()
+    try:
+        loaded = datasets.load_dataset(dataset, config, split=split, revision=revision)
+    except Exception as error:  # the hub client raises a dozen unrelated types for "not there"
+        raise InputError(
+            f"Hub dataset {dataset} (config {config}, split {split}) cannot be loaded: {error}. "
+            f"Check the name and the network, or use a local file: --set prompts.source=file"
+        ) from error
+    return loaded.to_list()

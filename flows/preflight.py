@@ -1,0 +1,81 @@
+"""Checks before the first call: files, models, templates, disk. Each failure is one clear InputError."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from flows.recipe import EvalSet, FilePrompts, Recipe
+from samplers.engines import EngineConfig, open_engine
+from store.errors import InputError
+
+MIN_FREE_BYTES = 200 * 2**20  # a small run with its models and report writes some tens of MB
+
+
+def check_recipe(recipe: Recipe, run_dir: Path) -> None:
+    if isinstance(recipe.prompts, FilePrompts):
+        _need_file(recipe.prompts.path, "prompts.path")
+    for i, eval_set in enumerate(recipe.decontaminate.against):
+        _check_eval_set(eval_set, f"decontaminate.against.{i}.path")
+    for engine in _engines(recipe):
+        open_engine(engine).close()  # finds and fingerprints the model, or says what is wrong; loads no weights
+    if recipe.train and recipe.train.base is not None:
+        _need_model(recipe.train.base, None, "train.base")
+    if recipe.judge:
+        from labelers.templates import load_template
+
+        load_template(recipe.judge.template)
+    _check_disk(run_dir)
+
+
+def _engines(recipe: Recipe) -> list[EngineConfig]:
+    sections = [recipe, recipe.judge, recipe.rollout]
+    return [section.engine for section in sections if section is not None and section.engine is not None]
+
+
+def _need_file(path: str | None, key: str) -> None:
+    if path is None:
+        raise InputError(f"{key} is not set: --set {key}=FILE")
+    if not Path(path).is_file():
+        raise InputError(f"{key}: there is no file {path}; correct it with --set {key}=FILE")
+
+
+def _check_eval_set(eval_set: EvalSet, key: str) -> None:
+    """A missing eval set stops the run: silence is not cleanliness."""
+    if eval_set.path is not None and not Path(eval_set.path).is_file():
+        raise InputError(
+            f"eval set {eval_set.name!r}: there is no file {eval_set.path}; correct it with --set {key}=FILE, "
+            "or take the set out of decontaminate.against to run without that protection"
+        )
+
+
+def _need_model(model: str, revision: str | None, key: str) -> None:
+    """A model folder with a config.json, or a Hub repository whose config can be had now."""
+    folder = Path(model)
+    if folder.is_dir():
+        if not (folder / "config.json").is_file():
+            raise InputError(f"{key}: {model} is no model folder: it has no config.json")
+        return
+    if folder.is_absolute() or model.startswith("."):
+        raise InputError(f"{key}: there is no folder {model}")
+    from huggingface_hub import hf_hub_download
+
+    try:
+        hf_hub_download(model, "config.json", revision=revision)
+    except Exception as error:  # the hub client raises a dozen unrelated types for "not there"
+        raise InputError(
+            f"{key}: {model} is neither a folder nor a Hub model that can be reached ({type(error).__name__}); "
+            f"use a local folder: --set {key}=FOLDER"
+        ) from error
+
+
+def _check_disk(run_dir: Path) -> None:
+    place = run_dir.absolute()
+    while not place.exists():
+        place = place.parent
+    free = shutil.disk_usage(place).free
+    if free < MIN_FREE_BYTES:
+        raise InputError(
+            f"{place} has {free / 2**20:.0f} MiB free, a run needs at least {MIN_FREE_BYTES / 2**20:.0f} MiB: "
+            "make room or choose another --out"
+        )

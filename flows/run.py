@@ -1,0 +1,80 @@
+"""The dataset flow: one recipe, from prompts to measured reward models.
+
+It reads like the table of contents of DESIGN.md section 1. Every stage is skipped when
+it is current, so a run that was killed continues where it stood.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+from prefect import flow
+from prefect.artifacts import create_table_artifact
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from flows import build, card, decontaminate, evaluate, judge, prompts, quality, recorded, rollout, sample, train, verify, vote
+from flows.engines import allow_calls, close_engines
+from flows.recipe import Recipe
+from flows.stage import Stage, run_facts, run_stages
+from flows.tasks import run_wave
+from store.files import write_text
+from store.manifest import Manifest
+
+
+@flow(
+    name="dataset-run",
+    flow_run_name="{recipe.name}",
+    task_runner=ThreadPoolTaskRunner(max_workers=16),
+    validate_parameters=True,
+)
+def dataset_run(recipe: Recipe, out: str | None = None, max_calls: int | None = None) -> str:
+    """Make the dataset of `recipe` in folder `out` (default runs/NAME); returns the folder.
+
+    Args:
+        recipe: What to make; the form's fields are the recipe's keys.
+        out: Run folder. An existing one is continued.
+        max_calls: Stop cleanly before one more engine call than this.
+    """
+    run_dir = Path(out or f"runs/{recipe.name}")
+    manifest = Manifest.open(run_dir)
+    manifest.describe(**run_facts(recipe))
+    write_text(run_dir / "recipe.yaml", yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False))
+    allow_calls(max_calls)
+    try:
+        for stages in _chain(run_dir, recipe):
+            run_stages(run_dir, recipe, stages, manifest, run_wave)
+    finally:
+        close_engines()
+        _publish_accounting(manifest)
+    return str(run_dir)
+
+
+def _chain(run_dir: Path, recipe: Recipe):  # noqa: ANN202
+    """Stages in order; each is planned only when the ones before it are done, since it reads their outputs."""
+    yield [prompts.stage(recipe)]
+    yield [decontaminate.stage(recipe)]
+    yield recorded.stages(run_dir, recipe) if recipe.recorded else sample.stages(run_dir, recipe)
+    yield verify.stages(run_dir, recipe)
+    if recipe.vote:
+        yield [vote.stage(run_dir, recipe)]
+    if recipe.judge:
+        yield [judge.stage(run_dir, recipe)]
+    if recipe.rollout:
+        yield rollout.stages(run_dir, recipe)
+        if recipe.prompts.source == "world":
+            yield [quality.stage(run_dir, recipe)]
+    yield build.stages(run_dir, recipe)
+    if recipe.train:
+        close_engines()
+        for model in recipe.train.models:
+            yield [train.stage(recipe, model)]
+    if recipe.evaluate:
+        yield evaluate.score_stages(run_dir, recipe)
+        yield [evaluate.stage(run_dir, recipe)]
+    yield [card.stage(run_dir, recipe)]
+
+
+def _publish_accounting(manifest: Manifest) -> None:
+    rows = [{"stage": name} | account for name, r in manifest.stages.items() for account in r.accounts]
+    create_table_artifact(rows, key="accounting", description="Rows in = rows out + rows rejected, by stage")

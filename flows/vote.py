@@ -1,0 +1,36 @@
+"""Majority vote of each prompt's completions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flows.recipe import Recipe
+from flows.sample import COMPLETIONS_DIR
+from flows.stage import Outcome, Stage
+from labelers.votes import pseudo_gold, vote
+from store.accounting import Account
+from store.shards import read_table, write_table
+from store.tables import COMPLETIONS, VOTES
+
+VOTES_FILE = "tables/votes.parquet"
+
+
+def stage(run_dir: Path, recipe: Recipe) -> Stage:
+    assert recipe.vote
+    inputs = sorted(f"{COMPLETIONS_DIR}/{path.name}" for path in (run_dir / COMPLETIONS_DIR).glob("*.parquet"))
+    return Stage("vote", work, recipe.vote.model_dump(), tuple(inputs), (VOTES_FILE,))
+
+
+def work(run_dir: Path, recipe: Recipe, stage: Stage) -> Outcome:
+    completions = read_table(run_dir / COMPLETIONS_DIR, COMPLETIONS)
+    account = Account("vote", completions.height)
+    table = vote(completions)
+    account.keep(table.height)
+    write_table(table, run_dir / VOTES_FILE, VOTES)
+    assert recipe.vote
+    facts = {
+        "mean_margin": float(table.unique("prompt_id")["margin"].mean() or 0.0),
+        "pseudo_gold": pseudo_gold(table, recipe.vote.min_margin).height,
+        "prompts": table["prompt_id"].n_unique(),
+    }
+    return Outcome(account, {VOTES_FILE: table.height}, facts=facts)

@@ -1,0 +1,1 @@
+"""The recipes that `flows run NAME` finds: one YAML file each."""

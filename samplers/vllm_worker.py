@@ -1,0 +1,182 @@
+"""One vLLM engine in a process of its own: jobs come in over a socket, answers go out as they finish.
+
+A process of its own, because vLLM changes the process it runs in (it takes `torch.set_num_threads` away,
+binds memory, and dies by a signal where a kernel is missing), and because with a small model half of the time
+is Python between two tokens, so that two processes on two cores are twice as fast as one.
+
+On a CPU the engine core runs in this very process (VLLM_ENABLE_V1_MULTIPROCESSING=0): vLLM's own worker
+processes do not ask the kernel for the AMX registers and can die by SIGILL. The step loop keeps only
+`2 * max_num_seqs` jobs in the engine, so memory is flat however many are to come.
+
+`samplers.vllm_engine` starts it as `python -c "from samplers.vllm_worker import main; main()" FD`.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import queue
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from typing import Any, NamedTuple
+
+from samplers.engine import REJECTED, Sampling, merged_logprobs
+
+ABORT, HUNG_UP = "abort", "hung up"
+QUEUED = 2  # jobs in the engine, in units of max_num_seqs: the next batch is ready when one finishes
+
+
+class Job(NamedTuple):
+    number: int
+    token_ids: list[int]
+    sampling: Sampling
+    seed: int
+
+
+class Done(NamedTuple):
+    number: int
+    token_ids: list[int]  # without the end-of-turn token
+    n_tokens: int
+    finish_reason: str
+    logprobs: tuple[dict[str, float], ...]
+    error: str
+
+
+class Core:
+    """vLLM's LLMEngine with its step loop."""
+
+    def __init__(self, engine_args: dict[str, Any]) -> None:
+        _allow_amx()
+        from vllm import EngineArgs, LLMEngine
+        from vllm.exceptions import VLLMValidationError
+
+        self.refusal = VLLMValidationError
+        self.engine = LLMEngine.from_engine_args(EngineArgs(**engine_args))
+        # What is loaded stays: looking for garbage in it would cost a twentieth of the time.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 20)
+        self.limit = QUEUED * engine_args["max_num_seqs"]
+        self.running: set[int] = set()
+
+    def add(self, job: Job) -> Done | None:
+        """Queue a job; a job vLLM refuses (too long for the context) is done at once."""
+        try:
+            prompt = {"prompt_token_ids": job.token_ids}
+            self.engine.add_request(str(job.number), prompt, _params(job.sampling, job.seed))
+        except (ValueError, self.refusal) as error:
+            return Done(job.number, [], 0, REJECTED, (), " ".join(str(error).split()))
+        self.running.add(job.number)
+        return None
+
+    def step(self) -> list[Done]:
+        done = [_done(output) for output in self.engine.step() if output.finished]
+        self.running.difference_update(d.number for d in done)
+        return done
+
+    def abort(self) -> None:
+        self.engine.abort_request([str(number) for number in self.running])
+        self.running.clear()
+
+    def close(self) -> None:
+        """End vLLM's own processes, if it has any."""
+        self.engine.engine_core.shutdown()
+
+
+def _allow_amx() -> None:
+    """Ask the kernel for the AMX tile registers where the CPU has them, before any kernel uses them."""
+    import torch
+
+    supported = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+    if supported():
+        torch.cpu._init_amx()
+
+
+def _params(sampling: Sampling, seed: int) -> Any:
+    from vllm import SamplingParams
+    from vllm.sampling_params import RequestOutputKind
+
+    return SamplingParams(
+        temperature=sampling.temperature,
+        top_p=sampling.top_p,
+        top_k=sampling.top_k,
+        max_tokens=sampling.max_tokens,
+        stop=list(sampling.stop),
+        logprobs=sampling.logprobs or None,
+        # Text is made from the tokens by the parent; vLLM itself needs it only to find stop strings.
+        detokenize=bool(sampling.stop or sampling.logprobs),
+        seed=seed,
+        output_kind=RequestOutputKind.FINAL_ONLY,
+    )
+
+
+def _done(output: Any) -> Done:
+    said = output.outputs[0]
+    logprobs = tuple(
+        merged_logprobs((token.decoded_token or "", token.logprob) for token in place.values())
+        for place in said.logprobs or ()
+    )
+    finish_reason = "length" if said.finish_reason == "length" else "stop"
+    token_ids = list(said.token_ids)
+    ended_by_token = finish_reason == "stop" and not isinstance(said.stop_reason, str)
+    kept = token_ids[:-1] if ended_by_token else token_ids
+    return Done(int(output.request_id), kept, len(token_ids), finish_reason, logprobs, "")
+
+
+def serve(core: Core, connection: Connection) -> None:
+    """Work until the other side hangs up. A message is a list of jobs, or ABORT: drop whatever is running."""
+    inbox: queue.SimpleQueue[list[Job] | str] = queue.SimpleQueue()
+    threading.Thread(target=_receive, args=(connection, inbox), daemon=True).start()
+    backlog: list[Job] = []
+    while True:
+        for message in _messages(inbox, wait=not (backlog or core.running)):
+            if isinstance(message, list):
+                backlog += message
+                continue
+            core.abort()
+            backlog = []
+            if message == HUNG_UP:
+                return
+        done = []
+        while backlog and len(core.running) < core.limit:
+            refused = core.add(backlog.pop(0))
+            done += [refused] if refused else []
+        if core.running:
+            done += core.step()
+        if done:
+            connection.send(done)
+
+
+def _receive(connection: Connection, inbox: queue.SimpleQueue[list[Job] | str]) -> None:
+    """Read ahead, so that the other side never blocks while this one computes."""
+    try:
+        while True:
+            inbox.put(connection.recv())
+    except (EOFError, OSError):
+        inbox.put(HUNG_UP)
+
+
+def _messages(inbox: queue.SimpleQueue[list[Job] | str], wait: bool) -> Iterator[list[Job] | str]:
+    if wait:
+        yield inbox.get()
+    while not inbox.empty():
+        yield inbox.get()
+
+
+def main() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    connection = Connection(int(sys.argv[1]))
+    try:
+        core = Core(connection.recv())
+    except Exception as error:  # whatever vLLM raises, the user must see why the model did not load
+        connection.send(f"{type(error).__name__}: {error}")
+        return
+    connection.send(None)
+    with suppress(OSError):  # the parent died, and this was noticed at an answer
+        serve(core, connection)
+    core.close()
+    os._exit(0)  # an orderly end of the interpreter takes seconds with everything loaded

@@ -1,0 +1,116 @@
+"""Planted label defects, one kind a test; the builders' own output is clean."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+import pytest
+from small_tables import completions, labels, prompts, steps
+
+from curation.audit import Sources, audit, audit_split
+from curation.sets import outcome, preference, ranking, stepwise
+
+ASKED = prompts("p", "q")
+SAID = completions(p=["one\ntwo", "wrong", "right"], q=["yes", "no"])
+MARKS = labels(p="+-+", q="+-")
+SOURCES = Sources(ASKED, SAID, MARKS)
+
+
+def built() -> dict[str, pl.DataFrame]:
+    scores = MARKS.select("completion_id", score=pl.col("label").cast(pl.Float64))
+    return {
+        "preference": preference(ASKED, SAID, MARKS)[0],
+        "outcome": outcome(ASKED, SAID, MARKS)[0],
+        "ranking": ranking(ASKED, SAID, scores)[0],
+        "stepwise": stepwise(ASKED, SAID, steps(p0=("+-", ["one\n", "two"])))[0],
+    }
+
+
+def checks(name: str, rows: list[dict[str, Any]]) -> set[str]:
+    frame = pl.DataFrame(rows, schema=built()[name].schema)
+    return {finding.check for finding in audit({name: frame}, SOURCES)}
+
+
+def said(text: str) -> list[dict[str, str]]:
+    return [{"role": "assistant", "content": text}]
+
+
+def swapped_ids(row: dict[str, Any]) -> dict[str, Any]:
+    return {"chosen_id": row["rejected_id"], "rejected_id": row["chosen_id"]}
+
+
+def swapped_texts(row: dict[str, Any]) -> dict[str, Any]:
+    return {"chosen": row["rejected"], "rejected": row["chosen"]}
+
+
+def test_what_the_builders_make_is_clean() -> None:
+    assert audit(built(), SOURCES) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "check", "change"),
+    [
+        ("preference", "same_text", lambda r: {"rejected": r["chosen"]}),  # tied ratings, distilabel dpo.py
+        ("preference", "labelled_both_ways", swapped_texts),
+        ("preference", "preference_against_label", swapped_ids),
+        ("preference", "answer_to_another_prompt", lambda r: {"chosen_id": "q0"}),  # joined by position
+        ("preference", "prompt_text_differs", lambda r: {"prompt_id": "q"}),
+        ("preference", "unknown_completion", lambda r: {"chosen_id": "p99"}),
+        ("preference", "unknown_prompt", lambda r: {"prompt_id": "zz"}),
+        ("preference", "completion_text_differs", lambda r: {"chosen": said("x")}),
+        ("preference", "empty_text", lambda r: {"chosen": said(" ")}),
+        ("preference", "no_preference", lambda r: {"soft": 0.5}),  # a coin flip in place of a verdict
+        ("preference", "margin_against_choice", lambda r: {"margin": -1.0}),
+        ("outcome", "labelled_both_ways", lambda r: {"label": not r["label"]}),
+        ("outcome", "label_differs", lambda r: {"label": not r["label"]}),
+        ("outcome", "label_missing", lambda r: {"label": None}),
+        ("ranking", "lengths_differ", lambda r: {"scores": r["scores"][:-1]}),
+        ("ranking", "all_equal", lambda r: {"scores": [1.0] * len(r["scores"])}),
+        ("ranking", "score_missing", lambda r: {"scores": [float("nan"), *r["scores"][1:]]}),
+        ("ranking", "same_text", lambda r: {"completions": r["completions"][:1] * len(r["completions"])}),
+        ("stepwise", "lengths_differ", lambda r: {"labels": r["labels"][:-1]}),
+        ("stepwise", "label_missing", lambda r: {"labels": [None, False]}),  # every step unlabelled
+        ("stepwise", "completion_text_differs", lambda r: {"completions": ["one", "tw"]}),  # chopped text
+        ("stepwise", "empty_text", lambda r: {"completions": ["one\ntwo", ""]}),
+        ("stepwise", "value_out_of_range", lambda r: {"values": [1.5, 0.0]}),
+        ("stepwise", "label_against_value", lambda r: {"labels": [True, True]}),
+    ],
+)  # fmt: skip
+def test_a_planted_defect_is_found(name: str, check: str, change: Any) -> None:
+    good = built()[name].to_dicts()
+    assert check in checks(name, [*good, good[0] | change(good[0])])
+
+
+def test_rows_shifted_by_one_are_found() -> None:
+    """One dropped row before a join by position gives every later prompt its neighbour's answers."""
+    frame = built()["preference"]
+    columns = ["chosen", "rejected", "chosen_id", "rejected_id"]
+    shifted = frame.with_columns(pl.col(columns).shift(1)).slice(1)
+    found = {finding.check for finding in audit({"preference": shifted}, SOURCES)}
+    assert "answer_to_another_prompt" in found
+
+
+def test_repeated_rows_are_found() -> None:
+    for name in ("preference", "outcome"):
+        rows = built()[name].to_dicts()
+        assert "duplicate_row" in checks(name, [*rows, rows[0]])
+
+
+def test_a_choice_that_only_follows_position_is_found() -> None:
+    names = [f"m{i}x" for i in range(25)]
+    asked, said = prompts(*names), completions(**dict.fromkeys(names, ["first", "second"]))
+    sources = Sources(asked, said)
+    always_first, _ = preference(asked, said, labels(**dict.fromkeys(names, "+-")))
+    assert {f.check for f in audit({"preference": always_first}, sources)} == {"chosen_by_position"}
+    mixed, _ = preference(asked, said, labels(**{n: "+-" if i % 2 else "-+" for i, n in enumerate(names)}))
+    assert audit({"preference": mixed}, sources) == []
+
+
+def test_a_prompt_on_both_sides_of_a_split_is_found() -> None:
+    frame = built()["outcome"]
+    train, test = frame.filter(prompt_id="p"), frame.filter(prompt_id="q")
+    assert audit_split(train, test) == []
+    assert [f.check for f in audit_split(frame, test)] == ["prompt_in_both_splits"]
+    renamed = train.with_columns(prompt_id=pl.lit("other"))
+    assert [f.detail for f in audit_split(train, renamed)] == ["same text"]

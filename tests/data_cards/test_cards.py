@@ -1,0 +1,176 @@
+"""Cards: headers that the Hub's own tools read, configs that load, Markdown that model text cannot break."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from made_run import made_run
+
+from data_cards.cards import dataset_card, model_card
+from data_cards.render import cell, fenced
+from data_cards.run import Run
+from data_cards.summary import number, percent, points, rates, size_category
+from store.shards import write_table
+from store.tables import OUTCOME, PREFERENCE, RANKING, STEPWISE
+
+SCHEMAS = {"preference": PREFERENCE, "outcome": OUTCOME, "ranking": RANKING, "stepwise": STEPWISE}
+HOSTILE = (
+    "\n---\nlicense: mit\n```\n# Heading | cell | <script>alert(1)</script> "
+    "![x](http://evil/x.png) http://evil `` {{ 7 * 7 }}\n"
+)
+
+
+def header(card: str) -> dict[str, Any]:
+    return yaml.safe_load(card.split("---\n")[1])
+
+
+@pytest.fixture(scope="module")
+def card() -> str:
+    return dataset_card(made_run(), "me/mine", plot="best_of_n.svg")
+
+
+def test_the_sets_load_from_the_card(tmp_path: Path, card: str) -> None:
+    """`datasets` reads the folder through the card's configs, as it will read the repository."""
+    import datasets
+
+    run = made_run()
+    for name, splits in run.datasets.items():
+        for split, frame in splits.items():
+            (tmp_path / "datasets" / name).mkdir(parents=True, exist_ok=True)
+            write_table(frame, tmp_path / "datasets" / name / f"{split}.parquet", SCHEMAS[name])
+    (tmp_path / "README.md").write_text(card, encoding="utf-8")
+    for name, splits in run.datasets.items():
+        loaded = datasets.load_dataset(str(tmp_path), name, cache_dir=str(tmp_path / "cache"))
+        assert {split: rows.num_rows for split, rows in loaded.items()} == {
+            s: f.height for s, f in splits.items()
+        }
+    assert loaded["train"][0]["completions"] == run.datasets["stepwise"]["train"]["completions"][0].to_list()
+
+
+def test_the_header_is_read_by_the_hub_library(card: str) -> None:
+    from huggingface_hub import DatasetCard
+
+    data = DatasetCard(card).data
+    assert data.license == "apache-2.0" and data.size_categories == ["1K<n<10K"]
+    assert {"synthetic", "rlaif", "process-reward-model"} <= set(data.tags)
+    assert [config["config_name"] for config in header(card)["configs"]] == sorted(SCHEMAS)
+
+
+def test_the_card_tells_how_the_set_was_made(card: str) -> None:
+    for said in (
+        "| policy | vllm | org/policy | 3f9c2a71d0b84e55 |",
+        "Think step by step.",
+        "| decontaminate | 121 | 120 | touches eval set 1 |",
+        "over pairs per prompt",
+        "| held out | 30 |",
+        "5-grams (all of them in texts of up to 8 words, 60 % from 30 words)",
+        "Judge against the verifier:",
+        "![Best-of-n accuracy by method](best_of_n.svg)",
+        'load_dataset("me/mine", "outcome", split="train")',
+    ):
+        assert said in card, said
+
+
+def test_hostile_text_breaks_neither_header_nor_tables_nor_code(card: str) -> None:
+    attacked = dataset_card(made_run(HOSTILE), "me/mine", plot="best_of_n.svg")
+    assert header(attacked) == header(card)
+    body, calm = (outside_code(text) for text in (attacked, card))
+    assert "<script" not in body and "\n# Heading" not in body and "http://evil" not in body
+    assert [columns(row) for row in tables(body)] == [columns(row) for row in tables(calm)]
+
+
+def outside_code(text: str) -> str:
+    """The card without its fenced blocks, read as CommonMark does."""
+    kept, fence = [], ""
+    for line in text.split("\n"):
+        if fence:
+            fence = "" if line.strip("`") == "" and len(line) >= len(fence) else fence
+        elif line.startswith("```"):
+            fence = line[: len(line) - len(line.lstrip("`"))]
+        else:
+            kept.append(line)
+    assert not fence, "a block is not closed"
+    return "\n".join(kept)
+
+
+def columns(row: str) -> int:
+    return row.replace("\\\\", "").replace(r"\|", "").count("|")
+
+
+def tables(text: str) -> list[str]:
+    return [line for line in text.split("\n") if line.startswith("|")]
+
+
+def test_no_licence_is_said_and_not_made_up() -> None:
+    run = made_run()
+    recipe = {k: v for k, v in run.recipe.items() if k != "licence"}
+    card = dataset_card(replace(run, manifest={**run.manifest, "recipe": recipe}))
+    assert "license" not in header(card) and "must not be published" in card
+
+
+def test_a_card_of_an_unfinished_run_is_written() -> None:
+    card = dataset_card(Run(manifest={}))
+    assert "configs" not in header(card)
+    assert "No evaluation set was compared" in card
+
+
+@pytest.mark.parametrize(
+    ("model", "architecture", "loads"),
+    [
+        ("bt", "Qwen2ForSequenceClassification", "AutoModelForSequenceClassification"),
+        ("orm", "Qwen2ForTokenClassification", "AutoModelForTokenClassification"),
+        ("prm", "Qwen2ForTokenClassification", "AutoModelForTokenClassification"),
+    ],
+)
+def test_a_model_card_says_how_to_load_and_what_was_measured(
+    model: str, architecture: str, loads: str
+) -> None:
+    from huggingface_hub import ModelCard
+
+    config = {"architectures": [architecture], "rewardsmith": {"objective": model, "reward_mean": 0.1}}
+    card = model_card(made_run(), model, config, {"loss": 0.41, "history": [1]})
+    assert ModelCard(card).data.license == "apache-2.0" and header(card)["base_model"] == "org/policy"
+    assert f"import {loads}, AutoTokenizer" in card and "use_activation=False" in card
+    assert "| loss | 0.41 |" in card and "majority voting" in card and "| reward mean | 0.1 |" in card
+    assert ("token_classify" in card) == ("Token" in loads)
+    body = outside_code(model_card(made_run(HOSTILE), model, config))
+    assert "<script" not in body and "\n# Heading" not in body
+
+
+def test_a_local_base_model_does_not_tell_where_it_lies() -> None:
+    run = made_run()
+    recipe = {**run.recipe, "train": {"base": "/home/me/secret/tiny-model"}}
+    card = model_card(replace(run, manifest={**run.manifest, "recipe": recipe}), "bt", {})
+    assert "tiny-model" in card and "/home/me" not in card and "base_model" not in header(card)
+
+
+@given(st.text(max_size=200))
+def test_code_blocks_and_cells_hold_any_text(text: str) -> None:
+    block = fenced(text)
+    assert outside_code(f"before\n{block}\nafter") == "before\nafter"
+    row = f"| {cell(text)} | next |"
+    assert "\n" not in row and columns(row) == 3
+
+
+@pytest.mark.parametrize(
+    ("rows", "name"), [(0, "n<1K"), (999, "n<1K"), (1000, "1K<n<10K"), (10**6, "1M<n<10M"), (10**9, "n>10M")]
+)
+def test_size_classes(rows: int, name: str) -> None:
+    assert size_category(rows) == name
+
+
+def test_numbers_are_written_for_people() -> None:
+    assert percent(0.12345) == "12.3 %" and percent(None) == percent(float("nan")) == "–"
+    assert number(0.12345) == "0.123" and number(None) == number(float("nan")) == "–"
+    assert points(0.0312) == "+3.1" and points(-0.0312) == "−3.1"
+    assert rates({"ok": True, "n": 1200, "bias": 0.5, "none": None}) == [
+        ("ok", "yes"),
+        ("n", "1,200"),
+        ("bias", "0.500"),
+    ]

@@ -1,0 +1,90 @@
+"""Recipes: shipped ones are valid, and every mistake is named with its fix."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flows.recipe import load_recipe, recipe_names
+from store.errors import InputError
+
+MINIMAL = """
+name: tiny
+engine: {model: embedded}
+prompts: {source: world, n_train: 4, n_test: 2}
+sample: {n: 2}
+build: {sets: [outcome]}
+"""
+
+
+def recipe_file(tmp_path, text):
+    path = tmp_path / "recipe.yaml"
+    path.write_text(text)
+    return str(path)
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_a_shipped_recipe_is_valid_and_named_like_its_file(name):
+    assert load_recipe(name).name == name
+
+
+def test_an_unknown_key_is_refused_with_the_nearest_valid_name(tmp_path):
+    path = recipe_file(tmp_path, MINIMAL.replace("n: 2}", "n: 2, temprature: 0.7}"))
+    with pytest.raises(InputError, match=r"unknown key 'sample.temprature'; did you mean 'temperature'\?"):
+        load_recipe(path)
+
+
+def test_an_unknown_section_is_refused_with_the_nearest_valid_name(tmp_path):
+    with pytest.raises(InputError, match=r"unknown key 'rolout'; did you mean 'rollout'\?"):
+        load_recipe(recipe_file(tmp_path, MINIMAL + "rolout: {n: 4}\n"))
+
+
+def test_an_unknown_key_inside_a_prompts_variant_is_refused_with_a_key_of_that_variant(tmp_path):
+    path = recipe_file(tmp_path, MINIMAL.replace("n_test: 2", "n_tests: 2"))
+    with pytest.raises(InputError, match=r"unknown key 'prompts.n_tests'; did you mean 'n_test'\?"):
+        load_recipe(path)
+
+
+def test_an_unknown_recipe_name_suggests_the_nearest_one():
+    with pytest.raises(InputError, match="did you mean quickstart"):
+        load_recipe("quickstrat")
+
+
+def test_a_value_out_of_bounds_names_key_and_value(tmp_path):
+    with pytest.raises(InputError, match=r"sample.n: .*greater than or equal to 1.*given: 0"):
+        load_recipe(recipe_file(tmp_path, MINIMAL), ["sample.n=0"])
+
+
+def test_set_reaches_nested_keys_and_list_items(tmp_path):
+    extra = "decontaminate: {against: [{name: a, path: old.jsonl}]}\n"
+    path = recipe_file(tmp_path, MINIMAL + extra)
+    recipe = load_recipe(path, ["decontaminate.against.0.path=new.jsonl", "sample.n=5", "vote.min_margin=0.5"])
+    assert (recipe.decontaminate.against[0].path, recipe.sample.n, recipe.vote.min_margin) == ("new.jsonl", 5, 0.5)
+
+
+@pytest.mark.parametrize("override", ["sample.n", "=3", "decontaminate.against.7.path=x", "name.first=x"])
+def test_a_set_that_cannot_be_applied_says_so(tmp_path, override):
+    with pytest.raises(InputError, match="--set"):
+        load_recipe(recipe_file(tmp_path, MINIMAL + "decontaminate: {against: []}\n"), [override])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("sample: {n: 2}", "sample: {n: 2}\nrecorded: {completions: {m: f}}"), "exactly one of `sample`"),
+        (("engine: {model: embedded}\n", ""), "`sample` needs an `engine`"),
+        (("sets: [outcome]", "sets: [stepwise]"), "needs `rollout`"),
+        (("build:", "train: {models: [bt]}\nbuild:"), "train.models has bt"),
+        (("build:", "evaluate: {}\nbuild:"), "add `train`"),
+    ],
+)
+def test_sections_that_contradict_each_other_are_refused_before_anything_runs(tmp_path, change, message):
+    with pytest.raises(InputError, match=message):
+        load_recipe(recipe_file(tmp_path, MINIMAL.replace(*change)))
+
+
+@given(st.text(max_size=200))
+def test_any_text_as_a_recipe_is_an_input_error_or_a_recipe(tmp_path_factory, text):
+    path = tmp_path_factory.mktemp("r") / "recipe.yaml"
+    path.write_text(text, encoding="utf-8", errors="surrogatepass") if text.isascii() else path.write_text("- x")
+    with pytest.raises(InputError):
+        load_recipe(str(path))

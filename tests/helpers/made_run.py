@@ -1,0 +1,237 @@
+"""A whole run made up in memory: what cards and reports are tested and looked at with."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from curation import sets
+from curation.decontamination import decontaminate
+from curation.evalsets import eval_set_from_prompts
+from curation.evidence import labels_from_verdicts
+from data_cards.examples import labelled_solutions, scored_solutions
+from data_cards.run import Run
+from evaluators.best_of_n import curves, summary
+from evaluators.candidates import candidates
+from evaluators.metrics import auc, auc_within, processbench, step_agreement
+from store.accounting import Account
+from store.tables import COMPLETION_VERDICTS, COMPLETIONS, PROMPTS, SCORES, STEPS
+
+N_PROMPTS, N_SAMPLES = 120, 8
+
+
+@cache
+def made_run(hostile: str = "") -> Run:
+    """`hostile` is put into every text a model or a user could write."""
+    rng = np.random.default_rng(0)
+    prompts = _prompts(rng, hostile)
+    completions, verdicts, steps, truth = _solutions(prompts, rng, hostile)
+    found = decontaminate(prompts, {"held out": eval_set_from_prompts("held out", prompts)})
+    labels = labels_from_verdicts(verdicts)
+    built = {
+        "preference": sets.preference(prompts, completions, labels),
+        "outcome": sets.outcome(prompts, completions, labels),
+        "ranking": sets.ranking(
+            prompts, completions, labels.select("completion_id", score=pl.col("label").cast(pl.Float64))
+        ),
+        "stepwise": sets.stepwise(prompts, completions, steps),
+    }
+    scores = _scores(prompts, completions, verdicts, rng)
+    table = candidates(scores, completions.select("completion_id", answer=pl.col("text").str.slice(-6)))
+    marks = steps["label"].to_list()
+    exact = [t for i in sorted(truth) for t in truth[i]]
+    return Run(
+        manifest=_manifest(completions.height, [account for _, account in built.values()], hostile),
+        datasets={
+            n: dict(zip(("train", "test"), sets.split_by_prompt(f, 0.1), strict=True))
+            for n, (f, _) in built.items()
+        },
+        prompts=prompts,
+        verdicts=verdicts,
+        scores=scores,
+        curves=summary(curves(table)),
+        auc={c: _auc(table.frame, c) for c in table.rewards},
+        contamination=found.report,
+        eval_sets=found.totals.to_dicts(),
+        judge={
+            "bias": _BIAS,
+            "calibration": _CALIBRATION,
+            "template": f"Which is better? {{a}} or {{b}} {hostile}",
+        },
+        label_quality={
+            "against_correctness": step_agreement(marks, exact)._asdict(),
+            "against_solvability": step_agreement(marks, marks)._asdict(),
+            "first_error": processbench([1, -1, 2, -1], [1, -1, 1, -1])._asdict(),
+        },
+        instructions={"system prompt": f"Think step by step. {hostile}"},
+        solutions=labelled_solutions(prompts, completions, verdicts, steps, truth),
+        scored=scored_solutions(prompts, completions, verdicts, scores.filter(model="prm"), _split),
+    )
+
+
+def _prompts(rng: np.random.Generator, hostile: str) -> pl.DataFrame:
+    rows = []
+    for i in range(N_PROMPTS):
+        a, b, c = rng.integers(2, 90, 3)
+        text = f"The shop of owner {i * 37 % 101} sells {a} pens, then {b} more, takes {c} back. How many? "
+        role = {
+            "split": "test" if i % 4 == 0 else "train",
+            "source": "made",
+            "licence": "cc0-1.0",
+            "answer": str(a + b - c),
+        }
+        message = {"role": "user", "content": text + hostile}
+        rows.append(dict.fromkeys(PROMPTS) | role | {"prompt_id": f"p{i:03}", "messages": [message]})
+    leak = rows[0]["messages"][0]["content"].upper()
+    rows.append(rows[1] | {"prompt_id": "p999", "messages": [{"role": "user", "content": leak}]})
+    return pl.DataFrame(rows, schema=PROMPTS)
+
+
+def _solutions(
+    prompts: pl.DataFrame, rng: np.random.Generator, hostile: str
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame, dict[str, list[bool]]]:
+    said: list[dict[str, Any]] = []
+    judged, steps, truth = [], [], {}
+    for prompt_id, answer, split in prompts.select("prompt_id", "answer", "split").iter_rows():
+        skill = rng.beta(2, 1.5)
+        for i in range(N_SAMPLES):
+            completion_id, right = f"{prompt_id}-{i}", bool(rng.random() < skill)
+            bad_at = 3 if right else int(rng.integers(0, 3))
+            shown = answer if right else str(int(answer) + int(rng.integers(1, 4)))
+            lines = [
+                f"First add, giving {rng.integers(9, 99)}. {hostile}\n",
+                "Then subtract.\n",
+                f"The answer is {shown:>6}",
+            ]
+            said.append(
+                dict.fromkeys(COMPLETIONS)
+                | {
+                    "completion_id": completion_id,
+                    "prompt_id": prompt_id,
+                    "sample_index": i,
+                    "text": "".join(lines),
+                }
+            )
+            judged.append(
+                (completion_id, prompt_id, "math", "correct" if right else "incorrect", shown, "rational")
+            )
+            if split == "train" and i < 4:
+                truth[completion_id] = [t < bad_at for t in range(3)]
+                for t, line in enumerate(lines):
+                    k = 0 if t >= bad_at else int(rng.integers(1, 9))
+                    value = {"value": k / 8, "soft": k / 8, "label": k > 0, "confidence": 0.9}
+                    counts = {"n_rollouts": 8 if t < 2 else 0, "n_correct": k, "n_truncated": 0}
+                    place = {
+                        "completion_id": completion_id,
+                        "prompt_id": prompt_id,
+                        "step_index": t,
+                        "text": line,
+                    }
+                    steps.append(
+                        dict.fromkeys(STEPS) | place | counts | value | {"method": "mc-exhaustive-n8"}
+                    )
+    return (
+        pl.DataFrame(said, schema=COMPLETIONS),
+        pl.DataFrame(judged, schema=COMPLETION_VERDICTS, orient="row"),
+        pl.DataFrame(steps, schema=STEPS).sort("completion_id", "step_index"),
+        truth,
+    )
+
+
+def _scores(
+    prompts: pl.DataFrame, completions: pl.DataFrame, verdicts: pl.DataFrame, rng: np.random.Generator
+) -> pl.DataFrame:
+    tested = prompts.filter(split="test")["prompt_id"].to_list()
+    right = {i: v == "correct" for i, v in verdicts.select("completion_id", "verdict").iter_rows()}
+    rows = []
+    for model, skill in (("bt", 1.0), ("orm", 1.6), ("prm", 2.2)):
+        for completion_id, prompt_id in completions.select("completion_id", "prompt_id").iter_rows():
+            if prompt_id not in tested:
+                continue
+            logit = rng.normal() + skill * (right[completion_id] - 0.5)
+            p = float(1 / (1 + np.exp(-logit)))
+            own = {
+                "model": model,
+                "reward": float(logit) if model == "bt" else p,
+                "n_tokens": 30,
+                "truncated": False,
+            }
+            place = {"prompt_id": prompt_id, "completion_id": completion_id, "label": right[completion_id]}
+            parts = [min(1.0, p + 0.2), p, min(1.0, p + 0.1)] if model == "prm" else None
+            rows.append(dict.fromkeys(SCORES) | own | place | {"step_rewards": parts})
+    return pl.DataFrame(rows, schema=SCORES)
+
+
+def _split(text: str) -> list[str]:
+    return text.splitlines(keepends=True)
+
+
+def _auc(frame: pl.DataFrame, column: str) -> dict[str, float]:
+    scores, right = frame[column].to_numpy(), frame["right"].to_numpy()
+    return {"all": auc(scores, right), "within": auc_within(frame["prompt_id"].to_list(), scores, right)}
+
+
+def _manifest(n: int, accounts: list[Account], hostile: str) -> dict[str, Any]:
+    def record(
+        account: Account, seconds: float, engine: float = 0.0, calls: int = 0, **notes: Any
+    ) -> dict[str, Any]:
+        return {
+            "accounts": [account.to_dict()],
+            "tokens": {"prompt": calls * 40, "new": calls * 31},
+            "calls_made": calls,
+            "calls_cached": calls // 3,
+            "seconds": seconds,
+            "cost": {"engine_seconds": engine},
+            "notes": notes,
+        }
+
+    half = Account("sample", n // 2, n // 2 - 3, {"truncated": 3})
+    stages = {
+        "prompts": record(Account("prompts", 121, 121), 0.4),
+        "decontaminate": record(Account("decontaminate", 121, 120, {"touches_eval_set": 1}), 0.3),
+        "sample/0000": record(half, 31.2, 30.1, n // 2, revision="3f9c2a71d0b84e55"),
+        "sample/0001": record(half, 30.7, 29.9, n // 2, revision="3f9c2a71d0b84e55"),
+        "verify/0000": record(Account("verify", n, n), 0.9),
+        "judge": record(
+            Account("judge", 160, 96, {"order_flip": 44, "tie": 12, "unparsed": 8}), 12.5, 11.9, 320
+        ),
+        "rollout/0000": record(Account("rollout", n, 360, {"not_chosen": n - 360}), 88.0, 85.2, 5200),
+        **{f"build/{a.stage}": record(a, 0.3) for a in accounts},
+        **{f"train/{m}": record(Account(f"train/{m}", 400, 400), 40.0, 38.5) for m in ("bt", "orm", "prm")},
+        "evaluate": record(Account("best_of_n", 240, 240), 1.4),
+    }
+    recipe = {
+        "name": "made-up",
+        "description": f"A run made up for tests. {hostile}",
+        "licence": "apache-2.0",
+        "engine": {"kind": "vllm", "model": f"org/policy{hostile}"},
+        "decontaminate": {"ngram": 5, "threshold": 0.6},
+        "sample": {"n": 8},
+        "judge": {"template": "pairwise"},
+        "rollout": {"n": 8},
+        "train": {"models": ["bt", "orm", "prm"], "lr": 1e-3, "epochs": 1},
+    }
+    return {"recipe": recipe, "seed": 0, "code_version": "0.1.0", "stages": stages}
+
+
+def _rate(rate: float, n: int) -> dict[str, Any]:
+    return {"rate": rate, "n": n, "low": rate - 0.05, "high": rate + 0.05}
+
+
+_BIAS = {
+    "pairs": 160,
+    "rejected": {"order_flip": 44, "tie": 12, "unparsed": 8},
+    "first_position": _rate(0.61, 280),
+    "longer_wins": _rate(0.55, 96),
+    "position_bias_logits": 0.412,
+    "self_judging": True,
+}
+_CALIBRATION = {
+    "pairs": 150,
+    "coverage": _rate(0.6, 150),
+    "accuracy": _rate(0.83, 90),
+    "single": _rate(0.7, 280),
+}

@@ -1,0 +1,96 @@
+"""A loopback OpenAI-compatible server that answers problems of the embedded world, right or wrong by seed.
+
+    python world_server.py PORT_FILE LOG_FILE
+
+Sample i of a request is a function of (messages, prefill, seed + i) alone, so an interrupted
+and an uninterrupted client must end up with the same texts. Every answered request is a line
+of the log, written before the answer goes out. It calls itself vLLM because it can continue
+an assistant turn.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from samplers.policy import world
+from store.ids import derived_seed
+
+DELAY_SECONDS = 0.01
+_log_lock = threading.Lock()
+
+
+def solution(problem: world.Problem, prefill: str, seed: int) -> str:
+    """A whole fallible solution, or the rest of one; a prefix with an error seldom comes right."""
+    rng = random.Random(seed)
+    lines = prefill.split("\n")[:-1] if prefill else []
+    if not lines:
+        return "\n".join(world.demonstrate(problem, rng))
+    right = rng.random() < (0.7 if world.first_error(problem, lines) == -1 else 0.05)
+    answer = problem.answer if right else problem.answer + rng.randint(1, 9)
+    return f"The answer is {answer}."
+
+
+def reply(body: dict) -> dict:
+    messages = body["messages"]
+    prefill = messages[-1]["content"] if messages[-1]["role"] == "assistant" else ""
+    problem = world.parse(messages[0]["content"].strip())
+    texts = [
+        solution(problem, prefill, derived_seed("server", messages, body["seed"] + i)) for i in range(body["n"])
+    ]
+    choices = [
+        {
+            "index": i,
+            "message": {"role": "assistant", "content": text},
+            "finish_reason": "stop",
+            "token_ids": list(range(len(text.split()))),
+        }
+        for i, text in enumerate(texts)
+    ]
+    total = sum(len(choice["token_ids"]) for choice in choices)
+    usage = {"prompt_tokens": 10, "completion_tokens": total, "total_tokens": 10 + total}
+    return {"id": "x", "object": "chat.completion", "created": 0, "model": "m", "choices": choices, "usage": usage}
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    log_file: Path
+
+    def do_GET(self) -> None:
+        self._send({"object": "list", "data": [{"id": "world", "object": "model", "owned_by": "vllm"}]})
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        time.sleep(DELAY_SECONDS)
+        answer = reply(body)
+        with _log_lock, self.log_file.open("a") as log:
+            log.write(json.dumps(body) + "\n")
+        self._send(answer)
+
+    def _send(self, value: dict) -> None:
+        data = json.dumps(value).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def main() -> None:
+    port_file, Handler.log_file = Path(sys.argv[1]), Path(sys.argv[2])
+    Handler.log_file.touch()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    port_file.write_text(str(server.server_address[1]))
+    server.serve_forever()
+
+
+if __name__ == "__main__":
+    main()

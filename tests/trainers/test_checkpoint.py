@@ -1,0 +1,188 @@
+"""Saved models are plain Hugging Face checkpoints that give the scores they were trained to give."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tiny_models import assistant, byte_tokenizer, make_base, sum_rows, user, write_rows
+
+from store.errors import InputError
+from trainers import Item, TrainConfig, score, train
+from trainers.attention import Backend
+from trainers.model import check_packs, open_base, open_trained
+
+CPU = torch.device("cpu")
+STEPS = ["Add.\n", "1+2=3\n", "So 3."]
+TEXTS = ["1+2=3 (a).", "1+2=4 (a).", "1+2=4 (b), a longer one."]
+
+
+def plain_logits(folder: Path, auto: Any, texts: list[str], side: str = "right") -> torch.Tensor:
+    """What anybody gets who loads the folder and scores chat-template text in one padded batch."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(folder, padding_side=side)
+    chats = [
+        tokenizer.apply_chat_template([*user("What is 1+2?"), *assistant(t)], tokenize=False) for t in texts
+    ]
+    batch = tokenizer(chats, padding=True, return_tensors="pt", add_special_tokens=False)
+    with torch.no_grad():
+        return auto.from_pretrained(folder).eval()(**batch).logits
+
+
+@pytest.mark.parametrize("pad", ["<pad>", None, "<|im_end|>"])
+@pytest.mark.parametrize("objective", ["bt", "orm"])
+def test_a_sequence_classifier_gives_our_scores_on_plain_text(
+    tmp_path: Path, settings: Callable[..., TrainConfig], objective: str, pad: str | None
+) -> None:
+    from transformers import AutoModelForSequenceClassification
+
+    base = make_base(tmp_path / "base", "qwen2", byte_tokenizer(pad), vocab_size=259)
+    result = train(settings(objective, model=str(base), orm_target="last"))
+    ours = torch.tensor(
+        [s.reward for s in score(result.output, [Item(user("What is 1+2?"), t) for t in TEXTS])]
+    )
+    for side in ("right", "left"):
+        theirs = plain_logits(result.output, AutoModelForSequenceClassification, TEXTS, side)
+        assert theirs.shape == (3, 1)
+        expected = theirs[:, 0] if objective == "bt" else theirs[:, 0].sigmoid()
+        torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-5)
+    config = json.loads((result.output / "config.json").read_text())
+    assert config["architectures"] == ["Qwen2ForSequenceClassification"]
+    assert config["problem_type"] == "regression"
+    assert config["pad_token_id"] != config["eos_token_id"]
+
+
+@pytest.mark.parametrize("architecture", ["llama", "qwen3"])
+@pytest.mark.parametrize("objective", ["orm", "prm"])
+def test_a_token_classifier_gives_our_step_scores_on_plain_text(
+    bases: dict[str, Path], settings: Callable[..., TrainConfig], objective: str, architecture: str
+) -> None:
+    from transformers import AutoModelForTokenClassification
+
+    result = train(settings(objective, model=str(bases[architecture])))
+    (ours,) = score(result.output, [Item(user("What is 1+2?"), STEPS)])
+    theirs = plain_logits(result.output, AutoModelForTokenClassification, ["".join(STEPS)])[0].softmax(-1)[
+        :, 1
+    ]
+    encoded = open_trained(result.output, CPU).codec.encode(user("What is 1+2?"), STEPS)
+    torch.testing.assert_close(torch.tensor(ours.step_rewards), theirs[encoded.ends], rtol=1e-4, atol=1e-5)
+    last = min(ours.step_rewards) if objective == "prm" else float(theirs[-1])
+    assert abs(ours.reward - last) < 1e-5
+    config = json.loads((result.output / "config.json").read_text())
+    assert config["id2label"] == {"0": "incorrect", "1": "correct"}
+
+
+def test_the_checkpoint_tells_how_to_read_it(settings: Callable[..., TrainConfig]) -> None:
+    result = train(settings("bt", eval_fraction=0.4))
+    extras = json.loads((result.output / "config.json").read_text())["rewardsmith"]
+    assert extras["objective"] == "bt"
+    assert extras["reward_mean"] == result.held_out["reward_mean"]
+    assert extras["reward_std"] > 0
+    assert len(extras["tokenisation"]) == len(extras["training"]) == 32
+
+
+def test_another_tokenizer_in_the_folder_is_noticed(settings: Callable[..., TrainConfig]) -> None:
+    result = train(settings("bt"))
+    changed = byte_tokenizer()
+    changed.chat_template = changed.chat_template.replace("<|im_end|>\\n", "<|im_end|>")
+    changed.save_pretrained(result.output)
+    with pytest.raises(InputError, match="differ from those the model was trained with"):
+        score(result.output, [Item(user("?"), "a")])
+
+
+def test_a_fresh_head_is_small_seeded_and_finite(base: Path) -> None:
+    def head(seed: int) -> torch.Tensor:
+        return open_base(
+            TrainConfig(objective="bt", model=str(base), data=["-"], output="-"), CPU, seed
+        ).hf.score.weight
+
+    assert torch.equal(head(1), head(1)) and not torch.equal(head(1), head(2))
+    assert 0.5 < float(head(1).detach().std()) * 33 < 1.6  # N(0, 1/(32 + 1)²)
+
+
+def test_the_head_of_an_existing_reward_model_is_kept(
+    settings: Callable[..., TrainConfig], tmp_path: Path
+) -> None:
+    first = train(settings("bt")).output
+    config = settings("bt", model=str(first), output=tmp_path / "again")
+    trained = open_trained(first, CPU).hf.score.weight
+    assert torch.equal(open_base(config, CPU, seed=5).hf.score.weight, trained)
+    # A token classifier has another head, so it starts afresh.
+    other = open_base(settings("prm", model=str(first), output=tmp_path / "prm"), CPU, seed=5)
+    assert other.hf.score.weight.shape == (2, 32)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "changes", "message"),
+    [
+        ("mistral", {"sliding_window": 64}, "mistral has .*sliding"),
+        (
+            "qwen2",
+            {"use_sliding_window": True, "sliding_window": 64, "max_window_layers": 1},
+            "qwen2 has .*sliding",
+        ),
+    ],
+)
+def test_sliding_window_models_are_refused_by_name(
+    tmp_path: Path, architecture: str, changes: dict[str, Any], message: str
+) -> None:
+    folder = make_base(tmp_path, architecture, **changes)
+    with pytest.raises(InputError, match=message):
+        open_base(TrainConfig(objective="bt", model=str(folder), data=["-"], output="-"), CPU, 0)
+
+
+def test_an_architecture_that_ignores_the_tree_is_refused(tmp_path: Path) -> None:
+    # Distance in the row (ALiBi) is not depth in the tree.
+    folder = make_base(tmp_path, "falcon", alibi=True, head_dim=None)
+    with pytest.raises(InputError, match="falcon: this architecture does not follow tree masks"):
+        open_base(
+            TrainConfig(objective="bt", model=str(folder), data=["-"], output="-", attention="dense"), CPU, 0
+        )
+
+
+def test_a_tree_without_its_mask_is_noticed(base: Path) -> None:
+    # Without a mask transformers takes each jump of the position ids for a new document: wrong, and no error.
+    model = open_base(TrainConfig(objective="bt", model=str(base), data=["-"], output="-"), CPU, 0)
+    model.hf.set_attn_implementation("sdpa")
+    model.backend = Backend("none", "sdpa", lambda row, device: {})
+    with pytest.raises(InputError, match="qwen2: this architecture does not follow tree masks"):
+        check_packs(model)
+
+
+def test_models_that_cannot_be_loaded_are_named(tmp_path: Path, base: Path) -> None:
+    def opened(folder: Path) -> Any:
+        return open_base(TrainConfig(objective="bt", model=str(folder), data=["-"], output="-"), CPU, 0)
+
+    with pytest.raises(InputError, match="cannot be loaded"):
+        opened(tmp_path / "nowhere")
+    broken = shutil.copytree(base, tmp_path / "broken")
+    (broken / "model.safetensors").write_bytes(b"nothing")
+    with pytest.raises(InputError, match="broken: the weights cannot be loaded"):
+        opened(broken)
+    with pytest.raises(InputError, match="no 'rewardsmith' entry"):
+        open_trained(base, CPU)
+
+
+def test_missing_weights_stop_instead_of_training_noise(tmp_path: Path, base: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    broken = shutil.copytree(base, tmp_path / "broken")
+    weights = load_file(broken / "model.safetensors")
+    del weights["model.layers.1.mlp.up_proj.weight"]
+    save_file(weights, broken / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(InputError, match="weights are missing in the files, e.g. model.layers.1.mlp.up_proj"):
+        open_base(TrainConfig(objective="bt", model=str(broken), data=["-"], output="-"), CPU, 0)
+
+
+def test_held_out_rows_may_be_given_as_a_file(settings: Callable[..., TrainConfig], tmp_path: Path) -> None:
+    held_out = write_rows(tmp_path / "held.parquet", sum_rows("orm", 8))
+    result = train(settings("orm", eval_data=[held_out]))
+    assert result.counts == {"rows": 24, "used": 24}
+    assert result.eval_counts == {"rows": 8, "used": 8}
+    assert result.held_out["items"] == 8

@@ -1,0 +1,110 @@
+"""What a training run is asked to do: one pydantic model, every default with its source.
+
+objective  data (store/tables.py)  label                                     saved as bt         preference
+last token of chosen and of rejected      {Arch}ForSequenceClassification orm        outcome
+every completion token, or the last one   {Arch}ForTokenClassification (last: Sequence) prm        stepwise
+last token of each step                   {Arch}ForTokenClassification"""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from store.errors import InputError
+
+Objective = Literal["bt", "orm", "prm"]
+# Left out of a run's key: where things lie and how often resume points are written; what the files hold is in
+# the key by content.
+_NOT_IN_KEY = {"output", "checkpoint_every", "data", "eval_data", "model", "revision"}
+
+
+class TrainConfig(BaseModel):
+    """Settings of one run. Lengths are tokens; a conversation is prompt, completion and closing tokens."""
+
+    model_config = ConfigDict(extra="forbid", protected_namespaces=())
+
+    objective: Objective
+    model: str = Field(description="base language model or existing reward model: folder or Hub name")
+    revision: str | None = Field(None, description="Hub commit of the model")
+    data: list[Path] = Field(min_length=1, description="training sets: parquet files or folders of them")
+    output: Path = Field(description="folder of the trained model; it appears when training is complete")
+    eval_data: list[Path] = Field(default=[], description="held-out sets; empty: split off `eval_fraction`")
+    eval_fraction: float = Field(
+        0.05, ge=0, lt=1, description="share of the prompts held out where eval_data is empty"
+    )
+    orm_target: Literal["token", "last"] = Field(
+        "token",
+        description="label every completion token (Cobbe et al. 2021, arXiv 2110.14168) or the last one",
+    )
+    prm_target: Literal["hard", "soft"] = Field(
+        "hard", description="`labels`, or Monte Carlo `values`, as step targets"
+    )
+    margin_scale: float = Field(
+        0.0, ge=0, description="multiplies the `margin` column in BT; 0 leaves it out"
+    )
+    lr: float = Field(
+        1e-5, gt=0, description="peak learning rate; 1e-5 suits models below 2B, 3e-6 an 8B (Tulu 3)"
+    )
+    epochs: int = Field(1, ge=1, description="more than two seldom help (RewardBench 2, arXiv 2506.01937)")
+    batch_prompts: int = Field(
+        32, ge=1, description="prompts in one optimiser step, each with all its completions"
+    )
+    row_tokens: int = Field(4096, ge=16, description="budget of a packed row: one forward and backward pass")
+    max_tokens: int | None = Field(
+        None, ge=2, description="longer conversations are dropped and counted; None: what model and row allow"
+    )
+    warmup: float = Field(
+        0.03, ge=0, lt=1, description="share of the steps with rising rate (OpenRLHF, RLHFlow)"
+    )
+    schedule: Literal["cosine", "linear"] = "cosine"
+    lr_floor: float = Field(0.1, ge=0, le=1, description="final rate as a share of the peak (OpenRLHF)")
+    weight_decay: float = Field(0.0, ge=0)
+    clip: float = Field(1.0, gt=0, description="largest gradient norm")
+    seed: int = Field(0, ge=0)
+    attention: Literal["auto", "dense", "segments"] = "auto"
+    dtype: Literal["float32", "bfloat16"] = Field(
+        "float32", description="compute type of the backbone; weights, head and loss are float32 always"
+    )
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: int | None = Field(None, ge=1, description="CPU threads; None: as torch finds it")
+    checkpoint_every: int = Field(200, ge=1, description="optimiser steps between resume points")
+
+    def key_settings(self) -> dict[str, Any]:
+        """The settings that the trained weights depend on."""
+        return self.model_dump(mode="json", exclude=_NOT_IN_KEY)
+
+
+def read_config(path: Path) -> TrainConfig:
+    """The TrainConfig of a YAML file."""
+    try:
+        raw = yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        raise InputError(
+            f"{path}: no such file; give a YAML file with the fields of trainers.TrainConfig"
+        ) from None
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: not readable as YAML: {error}") from None
+    return make_config(raw, str(path))
+
+
+def make_config(raw: Any, where: str) -> TrainConfig:
+    """`raw` checked field by field; the InputError names each bad field and, for unknown ones, the nearest
+    valid name."""
+    if not isinstance(raw, dict):
+        raise InputError(f"{where}: expected a mapping of settings, got {type(raw).__name__}")
+    try:
+        return TrainConfig.model_validate(raw)
+    except ValidationError as error:
+        lines = [_explain(e["loc"], e["msg"]) for e in error.errors()]
+        raise InputError(f"{where}: " + "; ".join(lines)) from None
+
+
+def _explain(place: tuple[int | str, ...], message: str) -> str:
+    name = str(place[0]) if place else ""
+    near = difflib.get_close_matches(name, TrainConfig.model_fields, n=1)
+    hint = f" (nearest setting: {near[0]})" if name not in TrainConfig.model_fields and near else ""
+    return f"{'.'.join(map(str, place))}: {message}{hint}"

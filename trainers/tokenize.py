@@ -1,0 +1,134 @@
+"""The one tokenisation that training, scoring and export share.
+
+A conversation is three parts, each tokenised on its own and joined as ids:
+
+    before   what the chat template writes up to the assistant's words (the generation prompt included)
+    segments the completion: one segment, or one for each step
+    after    what the template writes behind the assistant's words, e.g. `<|im_end|>\\n`
+
+`before` and `after` come from rendering the conversation once with a marker in the place of the completion,
+so `before + completion + after` is the text the template renders for the whole conversation. A boundary is an
+index into the ids, never a token that is searched for, so no separator can be merged away or forged. The
+fingerprint of a fixed sample goes into the checkpoint and is checked when it is loaded: another tokenizer or
+template would score silently wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from store.errors import InputError
+from store.ids import content_id
+
+Message = dict[str, str]
+Ids = np.ndarray  # int32, one dimension
+
+_MARKER = "\u2460completion\u2460"  # survives the trimming and splitting that templates do
+_SAMPLE_MESSAGES = [{"role": "user", "content": "A café sells 12 cups at 3.50 each.\n\nHow much is that?"}]
+_SAMPLE_STEPS = ["12 * 3.50 = 42.\n", "  So: \\boxed{42}\n", "\nThe answer is 42."]
+PAD_TOKEN = "<|rewardsmith_pad|>"
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """One conversation. `ends[i]` is the index of the last token of segment i; the last id closes the
+    conversation."""
+
+    ids: Ids
+    n_prompt: int
+    ends: Ids
+
+
+class Codec:
+    """Turns conversations into ids with a Hugging Face tokenizer; remembers segments and frames it has
+    seen."""
+
+    def __init__(self, tokenizer: Any, where: str) -> None:
+        self.tokenizer, self.where = tokenizer, where
+        if not isinstance(tokenizer.chat_template, str):
+            raise InputError(
+                f"{where}: the tokenizer has no chat template; put a chat_template.jinja into the folder"
+            )
+        tokenizer.chat_template = _without_date(tokenizer.chat_template, where)
+        self._segments: dict[str, Ids] = {}
+        self._frames: dict[str, tuple[Ids, Ids]] = {}
+
+    @property
+    def fingerprint(self) -> str:
+        sample = self.encode(_SAMPLE_MESSAGES, _SAMPLE_STEPS)
+        return content_id(sample.ids.tolist(), sample.ends.tolist())
+
+    def encode(self, messages: Sequence[Message], segments: Sequence[str]) -> Encoded:
+        before, after = self._frame(messages)
+        parts = [self._segment(text) for text in segments]
+        ids = np.concatenate([before, *parts, after])
+        ends = len(before) + np.cumsum([len(part) for part in parts], dtype=np.int32) - 1
+        return Encoded(ids, len(before), ends)
+
+    def warm(self, texts: Sequence[str]) -> None:
+        """Tokenise many segments in one parallel call; `encode` then finds them ready."""
+        new = list(dict.fromkeys(text for text in texts if text not in self._segments))
+        if new:
+            batch = self.tokenizer(new, add_special_tokens=False, return_attention_mask=False)["input_ids"]
+            self._segments.update(
+                (text, np.array(ids, np.int32)) for text, ids in zip(new, batch, strict=True)
+            )
+
+    def _segment(self, text: str) -> Ids:
+        if text not in self._segments:
+            self.warm([text])
+        return self._segments[text]
+
+    def _frame(self, messages: Sequence[Message]) -> tuple[Ids, Ids]:
+        key = content_id([[m["role"], m["content"]] for m in messages])
+        if key not in self._frames:
+            self._frames[key] = self._render(list(messages))
+        return self._frames[key]
+
+    def _render(self, messages: list[Message]) -> tuple[Ids, Ids]:
+        marked = [*messages, {"role": "assistant", "content": _MARKER}]
+        try:
+            text = self.tokenizer.apply_chat_template(marked, tokenize=False)
+        except Exception as error:  # templates raise their own exceptions, e.g. for roles out of order
+            raise InputError(
+                f"{self.where}: the chat template refuses the prompt {str(messages)[:200]}: {error}"
+            ) from error
+        before, found, after = text.rpartition(_MARKER)
+        if not found:
+            raise InputError(
+                f"{self.where}: the chat template drops the assistant's words; it cannot be used for scoring"
+            )
+        before_ids, after_ids = self._plain(before), self._plain(after)
+        bos = self.tokenizer.bos_token_id
+        if bos is not None and len(before_ids) > 1 and before_ids[0] == before_ids[1] == bos:
+            raise InputError(
+                f"{self.where}: the rendered prompt starts with two BOS tokens: {before[:80]!r}; remove one"
+            )
+        return before_ids, after_ids
+
+    def _plain(self, text: str) -> Ids:
+        # The template has written BOS and the like already: adding special tokens again would double them.
+        return np.array(self.tokenizer(text, add_special_tokens=False)["input_ids"], np.int32)
+
+
+def ensure_pad_token(tokenizer: Any) -> None:
+    """A pad token of its own: where pad equals EOS, Hugging Face pools the token before EOS
+    (transformers#35352)."""
+    if tokenizer.pad_token_id is None or tokenizer.pad_token_id in (
+        tokenizer.eos_token_id,
+        tokenizer.bos_token_id,
+    ):
+        tokenizer.add_special_tokens({"pad_token": PAD_TOKEN})
+
+
+def _without_date(template: str, where: str) -> str:
+    """The template with today's date switched off: it would make rewards depend on the day."""
+    fixed = template.replace("strftime_now is defined", "false")
+    if "strftime_now" in template and fixed == template:
+        raise InputError(
+            f"{where}: the chat template writes today's date, which changes every score; fix the date in it"
+        )
+    return fixed
