@@ -39,7 +39,9 @@ def main() -> None:
         print(f"{name:<14} {record['seconds']:>8.1f} {inside:>9.1f} {record['seconds'] - inside:>8.1f}")
     between = wall - sum(record["seconds"] for record in stages.values())
     print(f"{'between stages':<14} {between:>8.1f} {0:>9.1f} {between:>8.1f}   (start, imports, Prefect)")
-    print(f"wall {wall:.1f} s, engine and trainer {engine:.1f} s, overhead {100 * (wall - engine) / wall:.1f} %")
+    print(
+        f"wall {wall:.1f} s, engine and trainer {engine:.1f} s, overhead {100 * (wall - engine) / wall:.1f} %"
+    )
 
 
 if __name__ == "__main__":

@@ -29,9 +29,9 @@ def labelled_solutions(
             Step(
                 text=step["text"],
                 label=step["label"],
-                evidence=f"{step['n_correct']} of {step['n_rollouts']}"
-                if step["n_rollouts"]
-                else "own answer",
+                evidence="own answer"
+                if step["method"] == "outcome"
+                else f"{step['n_correct']} of {step['n_rollouts']}",
                 truth=exact[i] if i < len(exact) else None,
             )
             for i, step in enumerate(by_solution[row["completion_id"]])

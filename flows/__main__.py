@@ -38,39 +38,57 @@ def main(argv: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="flows", description="Preference data and process-reward labels, and the reward models trained on them."
+        prog="flows",
+        description="Preference data and process-reward labels, and the reward models trained on them.",
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB")
 
     run = _verb(verbs, "run", "flows.command:run", "run a recipe: a file, or a name from `flows list`")
     run.add_argument("recipe", metavar="RECIPE")
-    run.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a recipe key, dotted")
+    run.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="override a recipe key, dotted"
+    )
     run.add_argument("--out", metavar="DIR", help="run folder (default: runs/NAME)")
     again = run.add_mutually_exclusive_group()
     again.add_argument("--resume", action="store_true", help="continue; refuse to start a new run folder")
     again.add_argument("--fresh", action="store_true", help="set an existing run folder aside and start over")
-    run.add_argument("--plan", action="store_true", help="probe the engine, print calls, tokens and time, and stop")
+    run.add_argument(
+        "--plan", action="store_true", help="probe the engine, print calls, tokens and time, and stop"
+    )
     run.add_argument("--max-calls", type=int, metavar="N", help="stop cleanly before the N+1st engine call")
 
     listing = _verb(verbs, "list", "flows.status:list_runs", "list the recipes and the runs made here")
     listing.add_argument("--runs", default="runs", metavar="DIR", help="folder of runs (default: runs)")
 
-    status = _verb(verbs, "status", "flows.status:status", "stages, counts, rejections, tokens and time of a run")
+    status = _verb(
+        verbs, "status", "flows.status:status", "stages, counts, rejections, tokens and time of a run"
+    )
     status.add_argument("run", metavar="RUN", help="run folder, or its name under runs/")
 
-    show = _verb(verbs, "show", "flows.show:show", "look at completions with their step labels, and pairs with evidence")
+    show = _verb(
+        verbs,
+        "show",
+        "flows.show:show",
+        "look at completions with their step labels, and pairs with evidence",
+    )
     show.add_argument("run", metavar="RUN")
     show.add_argument("-n", type=int, default=3, metavar="N", help="how many of each (default 3)")
     show.add_argument("--prompt", metavar="ID", help="only this prompt id (a prefix will do)")
 
-    deploy = _verb(verbs, "deploy", "flows.deploy:deploy", "register the scheduled deployments of prefect.yaml")
+    deploy = _verb(
+        verbs, "deploy", "flows.deploy:deploy", "register the scheduled deployments of prefect.yaml"
+    )
     deploy.add_argument("name", nargs="?", metavar="NAME", help="one deployment (default: all)")
 
-    push = _verb(verbs, "push", "flows.push:push_command", "push the datasets or a model, with its card, to the Hub")
+    push = _verb(
+        verbs, "push", "flows.push:push_command", "push the datasets or a model, with its card, to the Hub"
+    )
     push.add_argument("run", metavar="RUN")
     push.add_argument("repo", metavar="REPO", help="owner/name on the Hub")
-    push.add_argument("--model", choices=["bt", "orm", "prm"], help="push this reward model, not the datasets")
+    push.add_argument(
+        "--model", choices=["bt", "orm", "prm"], help="push this reward model, not the datasets"
+    )
     push.add_argument("--public", action="store_true", help="make the repository public (default: private)")
     push.add_argument("--revision", metavar="BRANCH", help="push to this branch")
     return parser

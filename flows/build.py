@@ -19,7 +19,16 @@ from flows.verify import VERDICTS_DIR
 from labelers.judge import CONSENSUS
 from store.accounting import Account
 from store.shards import read_table, write_table
-from store.tables import COMPLETION_VERDICTS, COMPLETIONS, OUTCOME, PREFERENCE, PROMPTS, RANKING, STEPS, STEPWISE
+from store.tables import (
+    COMPLETION_VERDICTS,
+    COMPLETIONS,
+    OUTCOME,
+    PREFERENCE,
+    PROMPTS,
+    RANKING,
+    STEPS,
+    STEPWISE,
+)
 
 _SETTINGS = {"preference": ("pairs_per_prompt",), "stepwise": ("truncate_after_error",)}
 SCHEMAS = {"preference": PREFERENCE, "ranking": RANKING, "outcome": OUTCOME, "stepwise": STEPWISE}
@@ -53,7 +62,9 @@ def work(run_dir: Path, recipe: Recipe, stage: Stage) -> Outcome:
     for split, rows in (("train", train), ("test", test)):
         write_table(rows, run_dir / set_file(name, split), SCHEMAS[name])
     facts = {"rows": table.height, "prompts": table["prompt_id"].n_unique()} | _balance(name, table)
-    return Outcome(account, {set_file(name, "train"): train.height, set_file(name, "test"): test.height}, facts=facts)
+    return Outcome(
+        account, {set_file(name, "train"): train.height, set_file(name, "test"): test.height}, facts=facts
+    )
 
 
 def _tables(run_dir: Path) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
@@ -71,9 +82,15 @@ def _preference(run_dir: Path, recipe: Recipe) -> tuple[pl.DataFrame, Account]:
     limit = recipe.build.pairs_per_prompt
     if not recipe.judge:
         return sets.preference(prompts, completions, labels, pairs_per_prompt=limit)
-    verifiable = pl.col("prompt_id").is_in(prompts.filter(pl.col("answer").is_not_null())["prompt_id"].to_list())
-    verified, account = sets.preference(prompts, completions.filter(verifiable), labels, pairs_per_prompt=limit)
-    agreed = read_table(run_dir / CONSENSUS_FILE, CONSENSUS).filter(pl.col("preference").is_not_null() & ~verifiable)
+    verifiable = pl.col("prompt_id").is_in(
+        prompts.filter(pl.col("answer").is_not_null())["prompt_id"].to_list()
+    )
+    verified, account = sets.preference(
+        prompts, completions.filter(verifiable), labels, pairs_per_prompt=limit
+    )
+    agreed = read_table(run_dir / CONSENSUS_FILE, CONSENSUS).filter(
+        pl.col("preference").is_not_null() & ~verifiable
+    )
     judged, judged_account = sets.preference_judged(
         prompts, completions.filter(~verifiable), _chosen(agreed), labels=labels
     )
@@ -138,5 +155,3 @@ def _sum(stage: str, accounts: list[Account]) -> Account:
         for reason, n in account.rejected.items():
             total.reject(reason, n)
     return total
-
-

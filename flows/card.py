@@ -25,6 +25,7 @@ from labelers.segment import split_steps
 from samplers.policy import world
 from store.accounting import Account
 from store.files import read_json
+from store.ids import content_id
 from store.manifest import Manifest
 from store.shards import read_table, write_text
 from store.tables import COMPLETION_VERDICTS, COMPLETIONS, PROMPTS, SCORES, STEPS
@@ -40,7 +41,7 @@ def stage(run_dir: Path, recipe: Recipe) -> Stage:
         outputs += [f"{model_dir(model)}/README.md" for model in recipe.train.models]
     if recipe.evaluate:
         outputs.append(PLOT)
-    return Stage("card", work, {"stages": others, "licence": recipe.licence}, (), tuple(outputs))
+    return Stage("card", work, {"stages": content_id(others), "licence": recipe.licence}, (), tuple(outputs))
 
 
 def work(run_dir: Path, recipe: Recipe, stage: Stage) -> Outcome:
@@ -111,7 +112,9 @@ def _truth(recipe: Recipe, prompts: pl.DataFrame, completions: pl.DataFrame) -> 
     }
     return {
         completion_id: world.check_steps(problems[prompt_id], [step.strip() for step in split_steps(text)])
-        for completion_id, prompt_id, text in completions.select("completion_id", "prompt_id", "text").iter_rows()
+        for completion_id, prompt_id, text in completions.select(
+            "completion_id", "prompt_id", "text"
+        ).iter_rows()
     }
 
 

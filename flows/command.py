@@ -7,24 +7,18 @@ import fcntl
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from flows.preflight import check_recipe
 from flows.progress import say
 from flows.recipe import Recipe, load_recipe
+from flows.server import prefect_server
 from store.errors import InputError
 
-# Read by Prefect when it is first imported. The server of a one-off run is started by Prefect
-# itself; on a busy two-core machine it needs longer than its default 20 s.
-PREFECT_ENV = {
-    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
-    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    "PREFECT_LOGGING_LEVEL": "CRITICAL",
-    "PREFECT_LOGGING_SERVER_LEVEL": "CRITICAL",
-    "DO_NOT_TRACK": "1",
-}
+# Read by Prefect when it is first imported.
+PREFECT_ENV = {"PREFECT_LOGGING_LEVEL": "CRITICAL", "DO_NOT_TRACK": "1"}
 
 
 def run(args: argparse.Namespace) -> int:
@@ -41,20 +35,28 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _run_flow(args: argparse.Namespace, recipe: Recipe, run_dir: Path) -> int:
-    from flows.__main__ import EXIT_BUDGET, EXIT_FAILED, EXIT_INPUT, EXIT_INTERRUPTED
-
     for key, value in PREFECT_ENV.items():
         os.environ.setdefault(key, value)
-    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+    with prefect_server(run_dir / ".prefect-server.log") as server:
+        from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
-    from flows.run import dataset_run
+        from flows.run import dataset_run
+
+        if server:
+            server.wait()
+        # The heartbeat thread is joined in whole seconds at the end of every flow.
+        with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+            return _guarded(dataset_run, args, recipe, run_dir)
+
+
+def _guarded(flow: Callable[..., str], args: argparse.Namespace, recipe: Recipe, run_dir: Path) -> int:
+    """The flow with its ends as exit codes and one line each."""
+    from flows.__main__ import EXIT_BUDGET, EXIT_FAILED, EXIT_INPUT, EXIT_INTERRUPTED
     from samplers.cached import BudgetExhausted
 
     again = f"continue with: flows run {args.recipe} {_sets(args.set)}--out {run_dir}"
     try:
-        # The heartbeat thread is joined in whole seconds at the end of every flow.
-        with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
-            dataset_run(recipe, str(run_dir), args.max_calls)
+        flow(recipe, str(run_dir), args.max_calls)
     except BudgetExhausted as stop:
         say(f"stopped: {stop}; everything finished is kept; {again}")
         return EXIT_BUDGET
@@ -65,7 +67,9 @@ def _run_flow(args: argparse.Namespace, recipe: Recipe, run_dir: Path) -> int:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_INPUT
     except Exception as error:
-        print(f"error: {type(error).__name__}: {error}; everything finished is kept; {again}", file=sys.stderr)
+        print(
+            f"error: {type(error).__name__}: {error}; everything finished is kept; {again}", file=sys.stderr
+        )
         if os.environ.get("REWARDSMITH_TRACEBACK"):
             raise
         return EXIT_FAILED
@@ -103,5 +107,7 @@ def _only_writer(run_dir: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise InputError(f"another `flows run` is working in {run_dir}; wait for it or choose another --out") from error
+            raise InputError(
+                f"another `flows run` is working in {run_dir}; wait for it or choose another --out"
+            ) from error
         yield

@@ -56,6 +56,11 @@ def _rows(eval_set: EvalSet) -> list[EvalRow]:
         return load_eval_set(eval_set.name, eval_set.path, [eval_set.field])
     rows = hub_rows(str(eval_set.dataset), eval_set.config, eval_set.split, eval_set.revision)
     return [
-        EvalRow(eval_set.name, str(i), eval_set.field, str(dotted(row, eval_set.field, f"{eval_set.dataset} row {i}")))
+        EvalRow(
+            eval_set.name,
+            str(i),
+            eval_set.field,
+            str(dotted(row, eval_set.field, f"{eval_set.dataset} row {i}")),
+        )
         for i, row in enumerate(rows)
     ]

@@ -17,16 +17,16 @@ from store.ledger import Ledger
 class MeteredEngine:
     """An engine that counts its calls and tokens and the seconds spent inside it."""
 
-    def __init__(self, engine: Engine, load_seconds: float) -> None:
+    def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.kind, self.model, self.revision = engine.kind, engine.model, engine.revision
-        self.seconds, self.calls, self.prompt_tokens, self.new_tokens = load_seconds, 0, 0, 0
+        self.seconds, self.calls, self.prompt_tokens, self.new_tokens = 0.0, 0, 0, 0
 
     def render(self, request: Request) -> Any:
         return self.engine.render(request)
 
     def sample(self, requests: Iterable[Request]) -> Iterator[tuple[Request, Completion]]:
-        stream = self.engine.sample(requests)
+        stream = self.engine.sample(requests)  # loads the model, where that has not been done
         while True:
             started = time.monotonic()
             item = next(stream, None)
@@ -38,10 +38,15 @@ class MeteredEngine:
             self.new_tokens += item[1].n_tokens
             yield item
 
+    def start(self) -> None:
+        started = time.monotonic()
+        self.engine.start()
+        self.seconds += time.monotonic() - started
+
     def close(self) -> None:
         self.engine.close()
 
-    def usage(self) -> dict[str, float]:
+    def usage(self) -> dict[str, Any]:
         """Usage since the last call of this method."""
         spent = {
             "calls": self.calls,
@@ -70,9 +75,7 @@ def budget() -> Budget | None:
 def engine_for(config: EngineConfig) -> MeteredEngine:
     key = config.model_dump_json()
     if key not in _open:
-        started = time.monotonic()
-        engine = open_engine(config)
-        _open[key] = MeteredEngine(engine, time.monotonic() - started)
+        _open[key] = MeteredEngine(open_engine(config))
     return _open[key]
 
 

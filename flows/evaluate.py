@@ -44,7 +44,9 @@ def score_stages(run_dir: Path, recipe: Recipe) -> list[Stage]:
     for model in recipe.train.models:
         weights = [f"{model_dir(model)}/{name}" for name in ("config.json", "model.safetensors")]
         settings = {"segment": recipe.rollout.segment if recipe.rollout else "newline"}
-        found.append(Stage(f"score/{model}", score_work, settings, (CLEAN, *tables, *weights), (score_file(model),)))
+        found.append(
+            Stage(f"score/{model}", score_work, settings, (CLEAN, *tables, *weights), (score_file(model),))
+        )
     return found
 
 
@@ -53,7 +55,10 @@ def score_work(run_dir: Path, recipe: Recipe, stage: Stage) -> Outcome:
 
     model = stage.name.split("/")[1]
     prompts = read_table(run_dir / CLEAN, PROMPTS).filter(pl.col("split") == "test")
-    require(prompts.height > 0, "evaluate: there are no test prompts; raise prompts.test_fraction or prompts.n_test")
+    require(
+        prompts.height > 0,
+        "evaluate: there are no test prompts; raise prompts.test_fraction or prompts.n_test",
+    )
     messages = dict(prompts.select("prompt_id", "messages").iter_rows())
     every = read_table(run_dir / COMPLETIONS_DIR, COMPLETIONS)
     completions = every.filter(pl.col("prompt_id").is_in(prompts["prompt_id"].to_list()))
@@ -66,7 +71,9 @@ def score_work(run_dir: Path, recipe: Recipe, stage: Stage) -> Outcome:
         for prompt_id, text in completions.select("prompt_id", "text").iter_rows()
     ]
     with Meter(stage.name, len(items), "completions") as meter:
-        scores = score(run_dir / model_dir(model), items, progress=lambda done, _: meter.tick(done - meter.done))
+        scores = score(
+            run_dir / model_dir(model), items, progress=lambda done, _: meter.tick(done - meter.done)
+        )
     table = score_table(
         completions["completion_id"].to_list(),
         scores,
@@ -108,7 +115,9 @@ def work(run_dir: Path, recipe: Recipe, stage: Stage) -> Outcome:
     }
     write_json(run_dir / METRICS_FILE, metrics)
     write_table(per_prompt, run_dir / CURVES_FILE, per_prompt.schema)
-    return Outcome(table.account, {METRICS_FILE: result.height, CURVES_FILE: per_prompt.height}, facts=metrics)
+    return Outcome(
+        table.account, {METRICS_FILE: result.height, CURVES_FILE: per_prompt.height}, facts=metrics
+    )
 
 
 def _auc(frame: pl.DataFrame, column: str) -> dict[str, Any]:

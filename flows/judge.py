@@ -85,13 +85,17 @@ def work(run_dir: Path, recipe: Recipe, stage: Stage) -> Outcome:
     )
 
 
-def _pairs(recipe: Recipe, prompts: pl.DataFrame, completions: pl.DataFrame, verdicts: pl.DataFrame) -> pl.DataFrame:
+def _pairs(
+    recipe: Recipe, prompts: pl.DataFrame, completions: pl.DataFrame, verdicts: pl.DataFrame
+) -> pl.DataFrame:
     """Right against wrong where a verifier decides, so that the judge is calibrated; any two elsewhere."""
     assert recipe.judge
     chosen = choose_ids(prompts["prompt_id"].to_list(), recipe.judge.max_prompts, recipe.seed)
     rows = completions.filter(pl.col("prompt_id").is_in(chosen) & (pl.col("finish_reason") != "length"))
     verifiable = prompts.filter(pl.col("answer").is_not_null())["prompt_id"].to_list()
-    decided, open_ended = (rows.filter(pl.col("prompt_id").is_in(verifiable) == known) for known in (True, False))
+    decided, open_ended = (
+        rows.filter(pl.col("prompt_id").is_in(verifiable) == known) for known in (True, False)
+    )
     per_prompt, seed = recipe.judge.pairs_per_prompt, recipe.seed
     return pl.concat(
         [

@@ -81,6 +81,7 @@ def _probe(run_dir: Path, recipe: Recipe, table: pl.DataFrame) -> Probe:
     chosen = choose_ids(table["prompt_id"].to_list(), PROBE_PROMPTS, recipe.seed)
     rows = table.filter(pl.col("prompt_id").is_in(chosen))
     engine = engine_for(recipe.engine)
+    engine.start()
     engine.usage()  # loading the model is no part of the rate
     drawn = sample_prompts(
         engine,
@@ -120,7 +121,9 @@ def estimate(recipe: Recipe, table: pl.DataFrame, probe: Probe) -> list[Line]:
         lines.append(Line("judge (at most)", calls, calls * asked, calls * recipe.judge.max_tokens))
     if recipe.rollout:
         config = recipe.rollout
-        solutions = min(train, config.max_prompts or train) * min(config.solutions_per_prompt, recipe.sample.n)
+        solutions = min(train, config.max_prompts or train) * min(
+            config.solutions_per_prompt, recipe.sample.n
+        )
         prefixes = solutions * max(probe.steps - 1, 0)
         calls = prefixes * rollouts_per_prefix(config.n, config.strategy, probe.solved)
         half = probe.new_tokens / 2  # a rollout continues, on average, from the middle
@@ -133,5 +136,3 @@ def rollouts_per_prefix(n: int, strategy: str, solved: float) -> float:
     if strategy == "exhaustive" or solved <= 0:
         return float(n)
     return (1 - (1 - solved) ** n) / solved
-
-

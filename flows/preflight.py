@@ -18,7 +18,9 @@ def check_recipe(recipe: Recipe, run_dir: Path) -> None:
     for i, eval_set in enumerate(recipe.decontaminate.against):
         _check_eval_set(eval_set, f"decontaminate.against.{i}.path")
     for engine in _engines(recipe):
-        open_engine(engine).close()  # finds and fingerprints the model, or says what is wrong; loads no weights
+        open_engine(
+            engine
+        ).close()  # finds and fingerprints the model, or says what is wrong; loads no weights
     if recipe.train and recipe.train.base is not None:
         _need_model(recipe.train.base, None, "train.base")
     if recipe.judge:

@@ -97,7 +97,9 @@ class _Artifact:
         self.updated = now
         percent = min(100.0, 100.0 * done / max(total, 1))
         if self.id is None:
-            self.id = create_progress_artifact(percent, key=f"progress-{self.key}", description=f"{done:,} of {total:,}")
+            self.id = create_progress_artifact(
+                percent, key=f"progress-{self.key}", description=f"{done:,} of {total:,}"
+            )
         else:
             update_progress_artifact(self.id, progress=percent, description=f"{done:,} of {total:,}")
 

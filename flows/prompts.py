@@ -98,10 +98,13 @@ def _messages(value: Any, where: str) -> list[dict[str, str]] | None:
     if isinstance(value, str):
         return [{"role": "user", "content": value}] if value.strip() else None
     ok = isinstance(value, list) and all(
-        isinstance(m, dict) and isinstance(m.get("role"), str) and isinstance(m.get("content"), str) for m in value
+        isinstance(m, dict) and isinstance(m.get("role"), str) and isinstance(m.get("content"), str)
+        for m in value
     )
     if not ok:
-        raise InputError(f"{where}: the prompt must be a string or a list of {{role, content}} messages, not {value!r:.80}")
+        raise InputError(
+            f"{where}: the prompt must be a string or a list of {{role, content}} messages, not {value!r:.80}"
+        )
     return [{"role": m["role"], "content": m["content"]} for m in value] or None
 
 

@@ -31,7 +31,9 @@ class WorldPrompts(Section):
     n_train: int = Field(600, ge=1, description="training problems")
     n_test: int = Field(150, ge=1, description="held-out problems for the evaluation")
     planted_leaks: int = Field(
-        6, ge=0, description="test problems copied among the training prompts, to see decontamination find them"
+        6,
+        ge=0,
+        description="test problems copied among the training prompts, to see decontamination find them",
     )
 
 
@@ -100,7 +102,9 @@ class JudgeStage(Section):
     engine: EngineConfig | None = Field(None, description="the judge; null: the policy itself")
     template: str = Field("pairwise", description="built-in name (pairwise, policy) or a file")
     pairs_per_prompt: int = Field(1, ge=1)
-    max_prompts: int | None = Field(None, ge=1, description="judge pairs of this many prompts, chosen by content")
+    max_prompts: int | None = Field(
+        None, ge=1, description="judge pairs of this many prompts, chosen by content"
+    )
     temperature: float = Field(0.0, ge=0, le=2)
     max_tokens: int = Field(512, ge=1)
     logprobs: int = Field(0, ge=0, le=20, description="top log-probabilities; > 0 gives soft preferences")
@@ -142,7 +146,9 @@ class DecontaminateStage(Section):
 
     against: list[EvalSet] = []
     ngram: int = Field(5, ge=3, le=13, description="words in an n-gram")
-    threshold: float = Field(0.6, gt=0, le=1, description="share of a long eval text's n-grams that makes a hit")
+    threshold: float = Field(
+        0.6, gt=0, le=1, description="share of a long eval text's n-grams that makes a hit"
+    )
 
 
 class BuildStage(Section):
@@ -166,7 +172,9 @@ class TrainStage(Section):
     base: str | None = Field(None, description="folder or Hub name; null: the policy")
     lr: float = Field(1e-5, gt=0, description="peak learning rate")
     epochs: int = Field(1, ge=1)
-    batch_prompts: int = Field(32, ge=1, description="prompts in one optimiser step, each with all its completions")
+    batch_prompts: int = Field(
+        32, ge=1, description="prompts in one optimiser step, each with all its completions"
+    )
     row_tokens: int = Field(4096, ge=16, description="token budget of a packed row")
     max_tokens: int | None = Field(None, ge=2, description="longer conversations are dropped and counted")
     dtype: Literal["float32", "bfloat16"] = "float32"
@@ -202,7 +210,9 @@ class Recipe(Section):
     @model_validator(mode="after")
     def _consistent(self) -> Recipe:
         if (self.sample is None) == (self.recorded is None):
-            raise ValueError("give exactly one of `sample` (draw completions) and `recorded` (use existing ones)")
+            raise ValueError(
+                "give exactly one of `sample` (draw completions) and `recorded` (use existing ones)"
+            )
         if self.sample and self.engine is None:
             raise ValueError("`sample` needs an `engine`")
         for stage in ("judge", "rollout"):
@@ -215,7 +225,9 @@ class Recipe(Section):
             needs = {"bt": "preference", "orm": "outcome", "prm": "stepwise"}
             for model in self.train.models:
                 if needs[model] not in self.build.sets:
-                    raise ValueError(f"train.models has {model}, which learns from the {needs[model]} set: add it")
+                    raise ValueError(
+                        f"train.models has {model}, which learns from the {needs[model]} set: add it"
+                    )
             if self.train.base is None and self.engine is None:
                 raise ValueError("`train` needs a `base` model when the recipe has no engine")
         if self.evaluate and not self.train:
@@ -321,7 +333,11 @@ def _valid_names(loc: tuple[int | str, ...]) -> list[str]:
             if isinstance(part, str) and part in model.model_fields
             for inner in _models_in(model.model_fields[part].annotation)
         ]
-        tagged = [m for m in models if "source" in m.model_fields and part in str(m.model_fields["source"].annotation)]
+        tagged = [
+            m
+            for m in models
+            if "source" in m.model_fields and part in str(m.model_fields["source"].annotation)
+        ]
         models = found or tagged or models
     return sorted({name for model in models for name in model.model_fields})
 

@@ -20,7 +20,10 @@ from store.tables import COMPLETIONS, PROMPTS
 
 def stages(run_dir: Path, recipe: Recipe) -> list[Stage]:
     source = recipe.prompts
-    require(isinstance(source, FilePrompts), "`recorded` reads completions from a prompts file: prompts.source: file")
+    require(
+        isinstance(source, FilePrompts),
+        "`recorded` reads completions from a prompts file: prompts.source: file",
+    )
     assert isinstance(source, FilePrompts) and recipe.recorded
     path = str(Path(str(source.path)).resolve())
     settings = recipe.recorded.model_dump() | {"fields": source.fields.model_dump()}
@@ -53,7 +56,9 @@ def work(run_dir: Path, recipe: Recipe, stage: Stage) -> Outcome:
                     account.reject("duplicate", 1)
                 found[record["completion_id"]] = record
     account.keep(len(found))
-    table = pl.DataFrame(list(found.values()), schema=COMPLETIONS).sort("prompt_id", "sample_index", "completion_id")
+    table = pl.DataFrame(list(found.values()), schema=COMPLETIONS).sort(
+        "prompt_id", "sample_index", "completion_id"
+    )
     write_table(table, run_dir / stage.outputs[0], COMPLETIONS)
     return Outcome(account, {stage.outputs[0]: table.height})
 

@@ -52,7 +52,8 @@ def work(run_dir: Path, recipe: Recipe, stage: Stage) -> Outcome:
     completions = read_table(run_dir / stage.inputs[1], COMPLETIONS)
     verdicts = read_table(run_dir / stage.inputs[2], COMPLETION_VERDICTS)
     labelled = completions.filter(
-        pl.col("prompt_id").is_in(chosen_prompts) & pl.col("completion_id").is_in(verdicts["completion_id"].to_list())
+        pl.col("prompt_id").is_in(chosen_prompts)
+        & pl.col("completion_id").is_in(verdicts["completion_id"].to_list())
     )
     account = Account(stage.name, completions.height)
     account.reject("not_for_training", completions.height - labelled.height)

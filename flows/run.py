@@ -13,10 +13,24 @@ from prefect import flow
 from prefect.artifacts import create_table_artifact
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows import build, card, decontaminate, evaluate, judge, prompts, quality, recorded, rollout, sample, train, verify, vote
+from flows import (
+    build,
+    card,
+    decontaminate,
+    evaluate,
+    judge,
+    prompts,
+    quality,
+    recorded,
+    rollout,
+    sample,
+    train,
+    verify,
+    vote,
+)
 from flows.engines import allow_calls, close_engines
 from flows.recipe import Recipe
-from flows.stage import Stage, run_facts, run_stages
+from flows.stage import run_facts, run_stages
 from flows.tasks import run_wave
 from store.files import write_text
 from store.manifest import Manifest

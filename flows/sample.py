@@ -46,7 +46,9 @@ def shard_of(stage: Stage) -> int:
 def work(run_dir: Path, recipe: Recipe, stage: Stage) -> Outcome:
     config = recipe.sample
     assert config and recipe.engine
-    prompts = read_table(run_dir / CLEAN, PROMPTS).slice(shard_of(stage) * recipe.shard_prompts, recipe.shard_prompts)
+    prompts = read_table(run_dir / CLEAN, PROMPTS).slice(
+        shard_of(stage) * recipe.shard_prompts, recipe.shard_prompts
+    )
     engine = engine_for(recipe.engine)
     sampling = Sampling(config.temperature, config.top_p, config.top_k, config.max_tokens)
     parts, wanted, cached = [], 0, 0

@@ -43,7 +43,9 @@ def _show_solutions(console, run_dir: Path, prompts: pl.DataFrame, n: int) -> No
     verdicts = _verdicts(run_dir)
     steps = read_table(run_dir / "tables/steps", STEPS) if (run_dir / "tables/steps").is_dir() else None
     if steps is not None:
-        completions = completions.filter(pl.col("completion_id").is_in(steps["completion_id"].unique().to_list()))
+        completions = completions.filter(
+            pl.col("completion_id").is_in(steps["completion_id"].unique().to_list())
+        )
     by_id = {row["prompt_id"]: row for row in prompts.iter_rows(named=True)}
     for row in completions.sort("prompt_id", "completion_id").head(n).iter_rows(named=True):
         prompt = by_id[row["prompt_id"]]
@@ -80,7 +82,9 @@ def _show_pairs(console, run_dir: Path, prompts: pl.DataFrame, n: int) -> None: 
         console.print(_plain(row["prompt"][-1]["content"]))
         for side, style in (("chosen", "green"), ("rejected", "red")):
             completion_id = row[f"{side}_id"]
-            console.print(f"{side} {completion_id[:8]} ({verdicts.get(completion_id, 'not verified')})", style=style)
+            console.print(
+                f"{side} {completion_id[:8]} ({verdicts.get(completion_id, 'not verified')})", style=style
+            )
             console.print(_plain(row[side][-1]["content"]))
 
 

@@ -54,7 +54,9 @@ class Stage:
 Runner = Callable[[Path, Recipe, list[Stage]], list[tuple[Outcome, float]]]
 
 
-def run_stages(run_dir: Path, recipe: Recipe, stages: list[Stage], manifest: Manifest, runner: Runner) -> None:
+def run_stages(
+    run_dir: Path, recipe: Recipe, stages: list[Stage], manifest: Manifest, runner: Runner
+) -> None:
     """Bring the shards of one stage up to date, `shards_in_flight` at a time, and drop shards it no longer has."""
     verb = stages[0].name.split("/")[0]
     _forget(manifest, run_dir, verb, {stage.name for stage in stages})
@@ -131,7 +133,11 @@ def run_facts(recipe: Recipe) -> dict[str, Any]:
     """The manifest's header: what was asked, by which code."""
     from importlib.metadata import version
 
-    return {"recipe": recipe.model_dump(mode="json"), "seed": recipe.seed, "code_version": version("rewardsmith")}
+    return {
+        "recipe": recipe.model_dump(mode="json"),
+        "seed": recipe.seed,
+        "code_version": version("rewardsmith"),
+    }
 
 
 def require(condition: bool, message: str) -> None:

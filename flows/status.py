@@ -18,14 +18,18 @@ def find_run(name: str) -> Path:
     for candidate in (Path(name), Path("runs") / name):
         if (candidate / "manifest.json").is_file():
             return candidate
-    raise InputError(f"there is no run {name!r} here (no manifest.json in {name} or runs/{name}); see `flows list`")
+    raise InputError(
+        f"there is no run {name!r} here (no manifest.json in {name} or runs/{name}); see `flows list`"
+    )
 
 
 def read_manifest(run_dir: Path) -> dict[str, Any]:
     try:
         return json.loads((run_dir / "manifest.json").read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
-        raise InputError(f"{run_dir}/manifest.json is damaged ({error}); run the recipe again to rebuild it") from error
+        raise InputError(
+            f"{run_dir}/manifest.json is damaged ({error}); run the recipe again to rebuild it"
+        ) from error
 
 
 def list_runs(args: argparse.Namespace) -> int:

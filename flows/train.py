@@ -32,7 +32,9 @@ def stage(recipe: Recipe, model: str) -> Stage:
     assert recipe.train
     settings = recipe.train.model_dump(exclude={"models"}) | {"base": base_model(recipe), "seed": recipe.seed}
     inputs = tuple(set_file(SET_OF[model], split) for split in ("train", "test"))
-    return Stage(f"train/{model}", work, settings, inputs, tuple(f"{model_dir(model)}/{name}" for name in MODEL_FILES))
+    return Stage(
+        f"train/{model}", work, settings, inputs, tuple(f"{model_dir(model)}/{name}" for name in MODEL_FILES)
+    )
 
 
 def base_model(recipe: Recipe) -> str:

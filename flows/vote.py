@@ -17,7 +17,9 @@ VOTES_FILE = "tables/votes.parquet"
 
 def stage(run_dir: Path, recipe: Recipe) -> Stage:
     assert recipe.vote
-    inputs = sorted(f"{COMPLETIONS_DIR}/{path.name}" for path in (run_dir / COMPLETIONS_DIR).glob("*.parquet"))
+    inputs = sorted(
+        f"{COMPLETIONS_DIR}/{path.name}" for path in (run_dir / COMPLETIONS_DIR).glob("*.parquet")
+    )
     return Stage("vote", work, recipe.vote.model_dump(), tuple(inputs), (VOTES_FILE,))
 
 

@@ -7,7 +7,9 @@ import polars as pl
 from store.ids import content_id
 
 
-def choose_solutions(completions: pl.DataFrame, per_prompt: int, max_prompts: int | None, seed: int) -> pl.DataFrame:
+def choose_solutions(
+    completions: pl.DataFrame, per_prompt: int, max_prompts: int | None, seed: int
+) -> pl.DataFrame:
     """At most `per_prompt` distinct, finished completions of each of at most `max_prompts` prompts.
 
     The order is that of a hash of (seed, id), so adding prompts or samples never
@@ -16,7 +18,9 @@ def choose_solutions(completions: pl.DataFrame, per_prompt: int, max_prompts: in
     finished = completions.filter(pl.col("finish_reason") != "length").sort("prompt_id", "completion_id")
     distinct = finished.unique(["prompt_id", "text"], keep="first", maintain_order=True)
     kept = set(choose_ids(distinct["prompt_id"].unique().to_list(), max_prompts, seed))
-    rank = pl.col("completion_id").map_elements(lambda i: content_id("solution", seed, i), return_dtype=pl.String)
+    rank = pl.col("completion_id").map_elements(
+        lambda i: content_id("solution", seed, i), return_dtype=pl.String
+    )
     return (
         distinct.filter(pl.col("prompt_id").is_in(kept))
         .with_columns(rank.alias("_rank"))

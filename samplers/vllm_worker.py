@@ -65,8 +65,10 @@ class Core:
 
     def add(self, job: Job) -> Done | None:
         """Queue a job; a job vLLM refuses (too long for the context) is done at once."""
+        from vllm.inputs import tokens_input
+
         try:
-            prompt = {"prompt_token_ids": job.token_ids}
+            prompt = tokens_input(job.token_ids)
             self.engine.add_request(str(job.number), prompt, _params(job.sampling, job.seed))
         except (ValueError, self.refusal) as error:
             return Done(job.number, [], 0, REJECTED, (), " ".join(str(error).split()))
@@ -111,6 +113,7 @@ def _params(sampling: Sampling, seed: int) -> Any:
         detokenize=bool(sampling.stop or sampling.logprobs),
         seed=seed,
         output_kind=RequestOutputKind.FINAL_ONLY,
+        skip_clone=True,  # made for this one request
     )
 
 

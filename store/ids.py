@@ -20,9 +20,9 @@ def content_id(*parts: Any) -> str:
 
 
 def derived_seed(*parts: Any) -> int:
-    """A seed in [0, 2^31) that is a function of `parts` alone.
+    """A seed in [0, 2^30) that is a function of `parts` alone.
 
-    Below 2^31 because OpenAI-compatible servers and vLLM add a sample index to it
+    Below 2^30 because OpenAI-compatible servers and vLLM add a sample index to it
     and must stay inside a signed 32-bit integer.
     """
     return int(content_id(*parts)[:8], 16) & 0x3FFF_FFFF

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import polars as pl
 
-MESSAGES = pl.List(pl.Struct({"role": pl.String, "content": pl.String}))
+MESSAGES = pl.List(pl.Struct({"role": pl.String(), "content": pl.String()}))
 
 VERDICTS = ("correct", "incorrect", "no_answer", "unparseable", "gold_unparseable", "limit", "timeout")
 JUDGE_VERDICTS = ("A", "B", "tie", "unparsed")
@@ -17,117 +17,117 @@ FINISH_REASONS = ("stop", "length", "recorded")
 
 PROMPTS = pl.Schema(
     {
-        "prompt_id": pl.String,  # content id of the messages
-        "split": pl.String,  # "train" or "test"
+        "prompt_id": pl.String(),  # content id of the messages
+        "split": pl.String(),  # "train" or "test"
         "messages": MESSAGES,
-        "answer": pl.String,  # null when there is no reference answer
-        "constraints": pl.String,  # JSON, null when there are none
-        "source": pl.String,
-        "domain": pl.String,
-        "licence": pl.String,
+        "answer": pl.String(),  # null when there is no reference answer
+        "constraints": pl.String(),  # JSON, null when there are none
+        "source": pl.String(),
+        "domain": pl.String(),
+        "licence": pl.String(),
     }
 )
 
 COMPLETIONS = pl.Schema(
     {
-        "completion_id": pl.String,
-        "prompt_id": pl.String,
-        "sampler": pl.String,  # engine kind: vllm, openai, transformers, recorded
-        "model": pl.String,
-        "revision": pl.String,
-        "system_variant": pl.String,  # null: no system prompt of ours
-        "sample_index": pl.Int32,
-        "seed": pl.Int64,
-        "text": pl.String,
-        "n_prompt_tokens": pl.Int32,
-        "n_tokens": pl.Int32,
-        "finish_reason": pl.String,
+        "completion_id": pl.String(),
+        "prompt_id": pl.String(),
+        "sampler": pl.String(),  # engine kind: vllm, openai, transformers, recorded
+        "model": pl.String(),
+        "revision": pl.String(),
+        "system_variant": pl.String(),  # null: no system prompt of ours
+        "sample_index": pl.Int32(),
+        "seed": pl.Int64(),
+        "text": pl.String(),
+        "n_prompt_tokens": pl.Int32(),
+        "n_tokens": pl.Int32(),
+        "finish_reason": pl.String(),
     }
 )
 
 COMPLETION_VERDICTS = pl.Schema(
     {
-        "completion_id": pl.String,
-        "prompt_id": pl.String,
-        "verifier": pl.String,
+        "completion_id": pl.String(),
+        "prompt_id": pl.String(),
+        "verifier": pl.String(),
         "verdict": pl.Enum(VERDICTS),
-        "extracted": pl.String,
-        "method": pl.String,  # the comparison that decided: string, rational, none
+        "extracted": pl.String(),
+        "method": pl.String(),  # the comparison that decided: string, rational, none
     }
 )
 
 VOTES = pl.Schema(
     {
-        "completion_id": pl.String,
-        "prompt_id": pl.String,
-        "answer": pl.String,  # representative of the equivalence class; null: no readable answer
-        "n_votes": pl.Int32,  # size of the class
-        "n_samples": pl.Int32,  # completions of the prompt, unreadable ones included
-        "is_majority": pl.Boolean,
-        "margin": pl.Float64,  # (n1 - n2) / n_samples of the prompt
+        "completion_id": pl.String(),
+        "prompt_id": pl.String(),
+        "answer": pl.String(),  # representative of the equivalence class; null: no readable answer
+        "n_votes": pl.Int32(),  # size of the class
+        "n_samples": pl.Int32(),  # completions of the prompt, unreadable ones included
+        "is_majority": pl.Boolean(),
+        "margin": pl.Float64(),  # (n1 - n2) / n_samples of the prompt
     }
 )
 
 JUDGEMENTS = pl.Schema(
     {
-        "call_id": pl.String,  # ledger key
-        "prompt_id": pl.String,
-        "a_id": pl.String,
-        "b_id": pl.String,
-        "order": pl.String,  # "ab" or "ba": which completion the judge saw first
-        "judge": pl.String,
-        "template_hash": pl.String,
-        "raw": pl.String,
+        "call_id": pl.String(),  # ledger key
+        "prompt_id": pl.String(),
+        "a_id": pl.String(),
+        "b_id": pl.String(),
+        "order": pl.String(),  # "ab" or "ba": which completion the judge saw first
+        "judge": pl.String(),
+        "template_hash": pl.String(),
+        "raw": pl.String(),
         "verdict": pl.Enum(JUDGE_VERDICTS),  # un-swapped: A is always a_id
-        "logprob_a": pl.Float64,
-        "logprob_b": pl.Float64,
-        "seed": pl.Int64,
+        "logprob_a": pl.Float64(),
+        "logprob_b": pl.Float64(),
+        "seed": pl.Int64(),
     }
 )
 
 ROLLOUTS = pl.Schema(
     {
-        "completion_id": pl.String,
-        "step_index": pl.Int32,  # the rollout continues after this step
-        "sample_index": pl.Int32,
-        "call_id": pl.String,  # ledger key
-        "text": pl.String,
-        "n_tokens": pl.Int32,
-        "finish_reason": pl.String,
+        "completion_id": pl.String(),
+        "step_index": pl.Int32(),  # the rollout continues after this step
+        "sample_index": pl.Int32(),
+        "call_id": pl.String(),  # ledger key
+        "text": pl.String(),
+        "n_tokens": pl.Int32(),
+        "finish_reason": pl.String(),
         "verdict": pl.Enum(VERDICTS),
     }
 )
 
 STEPS = pl.Schema(
     {
-        "completion_id": pl.String,
-        "prompt_id": pl.String,
-        "step_index": pl.Int32,
-        "text": pl.String,  # lossless: the steps of a completion concatenate to its text
-        "n_rollouts": pl.Int32,
-        "n_correct": pl.Int32,
-        "n_truncated": pl.Int32,
-        "value": pl.Float64,  # n_correct / finished rollouts; null when none finished
-        "label": pl.Boolean,  # hard label; null when undecided
-        "soft": pl.Float64,
-        "confidence": pl.Float64,
-        "method": pl.String,
+        "completion_id": pl.String(),
+        "prompt_id": pl.String(),
+        "step_index": pl.Int32(),
+        "text": pl.String(),  # lossless: the steps of a completion concatenate to its text
+        "n_rollouts": pl.Int32(),
+        "n_correct": pl.Int32(),
+        "n_truncated": pl.Int32(),
+        "value": pl.Float64(),  # n_correct / finished rollouts; null when none finished
+        "label": pl.Boolean(),  # hard label; null when undecided
+        "soft": pl.Float64(),
+        "confidence": pl.Float64(),
+        "method": pl.String(),
     }
 )
 
 SCORES = pl.Schema(
     {
-        "model": pl.String,  # bt, orm, prm, or a path
-        "revision": pl.String,
-        "dataset": pl.String,
-        "subset": pl.String,
-        "prompt_id": pl.String,
-        "completion_id": pl.String,
-        "reward": pl.Float64,
-        "step_rewards": pl.List(pl.Float64),
-        "n_tokens": pl.Int32,
-        "truncated": pl.Boolean,
-        "label": pl.Boolean,  # the completion is right; null when unknown
+        "model": pl.String(),  # bt, orm, prm, or a path
+        "revision": pl.String(),
+        "dataset": pl.String(),
+        "subset": pl.String(),
+        "prompt_id": pl.String(),
+        "completion_id": pl.String(),
+        "reward": pl.Float64(),
+        "step_rewards": pl.List(pl.Float64()),
+        "n_tokens": pl.Int32(),
+        "truncated": pl.Boolean(),
+        "label": pl.Boolean(),  # the completion is right; null when unknown
     }
 )
 
@@ -136,22 +136,22 @@ PREFERENCE = pl.Schema(
         "prompt": MESSAGES,
         "chosen": MESSAGES,
         "rejected": MESSAGES,
-        "margin": pl.Float64,  # null when the evidence has no strength
-        "soft": pl.Float64,  # P(chosen preferred); 1.0 when a verifier decided
-        "evidence": pl.String,  # verifier, judge, vote
-        "prompt_id": pl.String,
-        "chosen_id": pl.String,
-        "rejected_id": pl.String,
+        "margin": pl.Float64(),  # null when the evidence has no strength
+        "soft": pl.Float64(),  # P(chosen preferred); 1.0 when a verifier decided
+        "evidence": pl.String(),  # verifier, judge, vote
+        "prompt_id": pl.String(),
+        "chosen_id": pl.String(),
+        "rejected_id": pl.String(),
     }
 )
 
 RANKING = pl.Schema(
     {
         "prompt": MESSAGES,
-        "completions": pl.List(pl.String),
-        "scores": pl.List(pl.Float64),  # higher is better, equal is a tie
-        "prompt_id": pl.String,
-        "completion_ids": pl.List(pl.String),
+        "completions": pl.List(pl.String()),
+        "scores": pl.List(pl.Float64()),  # higher is better, equal is a tie
+        "prompt_id": pl.String(),
+        "completion_ids": pl.List(pl.String()),
     }
 )
 
@@ -159,22 +159,22 @@ OUTCOME = pl.Schema(
     {
         "prompt": MESSAGES,
         "completion": MESSAGES,
-        "label": pl.Boolean,
-        "evidence": pl.String,
-        "prompt_id": pl.String,
-        "completion_id": pl.String,
+        "label": pl.Boolean(),
+        "evidence": pl.String(),
+        "prompt_id": pl.String(),
+        "completion_id": pl.String(),
     }
 )
 
 STEPWISE = pl.Schema(
     {
         "prompt": MESSAGES,
-        "completions": pl.List(pl.String),  # the steps; they concatenate to the completion
-        "labels": pl.List(pl.Boolean),
-        "values": pl.List(pl.Float64),
-        "confidences": pl.List(pl.Float64),
-        "method": pl.String,
-        "prompt_id": pl.String,
-        "completion_id": pl.String,
+        "completions": pl.List(pl.String()),  # the steps; they concatenate to the completion
+        "labels": pl.List(pl.Boolean()),
+        "values": pl.List(pl.Float64()),
+        "confidences": pl.List(pl.Float64()),
+        "method": pl.String(),
+        "prompt_id": pl.String(),
+        "completion_id": pl.String(),
     }
 )

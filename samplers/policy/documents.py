@@ -35,7 +35,7 @@ from .world import (
 )
 
 IGNORE = -100
-INCONSISTENT = 0.85  # share of training problems with an inconsistent sentence: the hardest thing to see
+POOL = 512  # documents sorted by length at a time
 FAULT, FOLLOWS = 3.0, 0.1  # auxiliary weights: first wrong token of a line, whatever only follows a fault
 DEMONSTRATOR, HARSH = Errors(), Errors().scaled(1.6)
 
@@ -190,17 +190,18 @@ def judging(problem: Problem, rng: random.Random) -> Document:
 
 
 def batches(
-    seed: int, budget: int, mix: tuple[float, float, float], easy: int = 0, pool: int = 512
+    seed: int, budget: int, mix: tuple[float, float, float], inconsistent: float, easy: int = 0
 ) -> Iterator[dict[str, np.ndarray]]:
     """Endless batches of about `budget` tokens, rows of like length together.
 
-    `mix` weighs solving, spotting and judging; the first `easy` pools hold short problems.
+    `mix` weighs solving, spotting and judging; `inconsistent` is `generate`'s; the first `easy` pools
+    hold short problems.
     """
     rng, made = random.Random(seed), 0
     while True:
         depths = (1, 2) if made < easy else (2, 3, 3, 4)
-        kinds = rng.choices((solving, spotting, judging), mix, k=pool)
-        documents = [kind(generate(rng, depths, INCONSISTENT), rng) for kind in kinds]
+        kinds = rng.choices((solving, spotting, judging), mix, k=POOL)
+        documents = [kind(generate(rng, depths, inconsistent), rng) for kind in kinds]
         documents.sort(key=lambda d: len(d.ids))
         ready: list[list[Document]] = [[]]
         for document in documents:

@@ -1,4 +1,4 @@
-"""Makes the embedded policy from scratch: `python -m samplers.policy.train --steps 4000 --out DIR`.
+"""Makes the embedded policy from scratch: `python -m samplers.policy.train --steps 5000 --out DIR`.
 
 A small Llama decoder learns two skills at once from `documents`: to solve, from fallible demonstrations (so
 that it errs the way they do), and to judge pairs, from exact labels. An auxiliary head reads off every
@@ -107,15 +107,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--init", type=Path, help="weights to go on from")
-    parser.add_argument("--steps", type=int, default=4000)
+    parser.add_argument("--steps", type=int, default=5000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--tokens", type=int, default=6000, help="tokens a step")
-    parser.add_argument("--lr", type=float, default=4e-3)
+    parser.add_argument("--tokens", type=int, default=4000, help="tokens a step")
+    parser.add_argument("--lr", type=float, default=3e-3)
     parser.add_argument("--size", type=int, default=128)
     parser.add_argument("--layers", type=int, default=6)
     parser.add_argument("--hidden", type=int, default=256)
-    parser.add_argument("--mix", type=float, nargs=3, default=(0.45, 0.25, 0.3), help="solve, spot, judge")
+    parser.add_argument("--mix", type=float, nargs=3, default=(0.45, 0.15, 0.4), help="solve, spot, judge")
     parser.add_argument("--easy", type=int, default=40, help="pools of 512 short documents to begin with")
+    parser.add_argument("--inconsistent", type=float, default=0.85, help="share of problems: hardest to see")
+    parser.add_argument("--stop", type=int, help="leave the schedule of --steps at this step")
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     torch.manual_seed(args.seed)
@@ -125,10 +127,11 @@ def main() -> None:
         model.load_state_dict(LlamaForCausalLM.from_pretrained(args.init, dtype=torch.float32).state_dict())
     head = torch.nn.Linear(args.size, 2)
     opts = optimizers(model, head, args.lr)
-    stream = batches(args.seed, args.tokens, tuple(args.mix), args.easy)
+    stream = batches(args.seed, args.tokens, tuple(args.mix), args.inconsistent, args.easy)
     layer = torch.compile(block, dynamic=True)
     began, seen, sums = time.time(), 0, {}
-    for step in range(args.steps):
+    last = min(args.stop or args.steps, args.steps)
+    for step in range(last):
         factor = min(1.0, (step + 1) / 100) * min(1.0, 2 * (1 - step / args.steps) + 0.01)
         for opt in opts:
             for group in opt.param_groups:
@@ -147,7 +150,7 @@ def main() -> None:
             means = " ".join(f"{k} {sum(v) / len(v):.4f}" for k, v in sums.items())
             print(f"{step + 1} {time.time() - began:.0f}s {seen / 1e6:.2f}M {means}", flush=True)
             sums = {}
-        if (step + 1) % 500 == 0 or step + 1 == args.steps:
+        if (step + 1) % 500 == 0 or step + 1 == last:
             save(model, args.out)
 
 

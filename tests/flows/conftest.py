@@ -63,7 +63,9 @@ def flows(prefect_url: str, tmp_path: Path) -> Callable[..., subprocess.Complete
     """Run `flows ARGS` in an empty folder; stdout and stderr come back as text."""
 
     def run(*args: str, **options: object) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(command(*args), cwd=tmp_path, env=environment, text=True, capture_output=True, **options)
+        return subprocess.run(
+            command(*args), cwd=tmp_path, env=environment, text=True, capture_output=True, **options
+        )
 
     def start(*args: str) -> subprocess.Popen[str]:
         out = (tmp_path / "flows.log").open("a")

@@ -50,7 +50,10 @@ def keys_of(body: dict) -> list[set[str]]:
         messages.append(last)
     sampling = Sampling(body["temperature"], body["top_p"], 0, body["max_tokens"])
     return [
-        {call_key(Named(), Request(tuple(messages), sampling, body["seed"] + i, index, prefill)) for index in range(6)}
+        {
+            call_key(Named(), Request(tuple(messages), sampling, body["seed"] + i, index, prefill))
+            for index in range(6)
+        }
         for i in range(body["n"])
     ]
 

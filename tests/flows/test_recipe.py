@@ -57,8 +57,14 @@ def test_a_value_out_of_bounds_names_key_and_value(tmp_path):
 def test_set_reaches_nested_keys_and_list_items(tmp_path):
     extra = "decontaminate: {against: [{name: a, path: old.jsonl}]}\n"
     path = recipe_file(tmp_path, MINIMAL + extra)
-    recipe = load_recipe(path, ["decontaminate.against.0.path=new.jsonl", "sample.n=5", "vote.min_margin=0.5"])
-    assert (recipe.decontaminate.against[0].path, recipe.sample.n, recipe.vote.min_margin) == ("new.jsonl", 5, 0.5)
+    recipe = load_recipe(
+        path, ["decontaminate.against.0.path=new.jsonl", "sample.n=5", "vote.min_margin=0.5"]
+    )
+    assert (recipe.decontaminate.against[0].path, recipe.sample.n, recipe.vote.min_margin) == (
+        "new.jsonl",
+        5,
+        0.5,
+    )
 
 
 @pytest.mark.parametrize("override", ["sample.n", "=3", "decontaminate.against.7.path=x", "name.first=x"])
@@ -85,6 +91,8 @@ def test_sections_that_contradict_each_other_are_refused_before_anything_runs(tm
 @given(st.text(max_size=200))
 def test_any_text_as_a_recipe_is_an_input_error_or_a_recipe(tmp_path_factory, text):
     path = tmp_path_factory.mktemp("r") / "recipe.yaml"
-    path.write_text(text, encoding="utf-8", errors="surrogatepass") if text.isascii() else path.write_text("- x")
+    path.write_text(text, encoding="utf-8", errors="surrogatepass") if text.isascii() else path.write_text(
+        "- x"
+    )
     with pytest.raises(InputError):
         load_recipe(str(path))

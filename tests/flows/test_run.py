@@ -43,7 +43,9 @@ def test_a_run_makes_every_set_and_a_second_run_asks_nobody(flows, recipe, world
     assert completions.height == 4 * prompts.height == 4 * 26  # 20 + 6, the 3 planted leaks dropped
     assert "touches_eval_set 3" in first.stdout
     for name, schema in (("preference", PREFERENCE), ("outcome", OUTCOME), ("stepwise", STEPWISE)):
-        rows = pl.concat([read_table(run / f"datasets/{name}/{s}.parquet", schema) for s in ("train", "test")])
+        rows = pl.concat(
+            [read_table(run / f"datasets/{name}/{s}.parquet", schema) for s in ("train", "test")]
+        )
         assert rows.height > 0, name
         assert not set(rows["prompt_id"]) & set(prompts.filter(pl.col("split") == "test")["prompt_id"])
     assert (run / "README.md").exists() and (run / "report/index.html").exists()
@@ -87,7 +89,9 @@ def test_a_call_budget_stops_cleanly_and_the_next_run_goes_on(flows, recipe, wor
     assert paid == 30
     assert flows("run", "tiny.yaml", "--out", "run").returncode == 0
     bodies = world_server.requests()
-    seeds = [(content_id(b["messages"]), b["seed"] + i) for b in map(json.loads, bodies) for i in range(b["n"])]
+    seeds = [
+        (content_id(b["messages"]), b["seed"] + i) for b in map(json.loads, bodies) for i in range(b["n"])
+    ]
     assert len(seeds) == len(set(seeds))
 
 
@@ -126,11 +130,15 @@ def test_gsm8k_recorded_agrees_with_every_published_flag(flows, shared_data, tmp
     completions = read_table(tmp_path / "run/tables/completions", COMPLETIONS)
     ours = {
         (p, m): v == "correct"
-        for p, m, v in completions.join(verdicts, "completion_id").select("prompt_id", "model", "verdict").iter_rows()
+        for p, m, v in completions.join(verdicts, "completion_id")
+        .select("prompt_id", "model", "verdict")
+        .iter_rows()
     }
     rows = [json.loads(line) for line in source.read_text().splitlines()]
     published = {
-        (content_id("prompt", [{"role": "user", "content": row["question"]}]), model): row[model]["is_correct"]
+        (content_id("prompt", [{"role": "user", "content": row["question"]}]), model): row[model][
+            "is_correct"
+        ]
         for row in rows
         for model in ("6b_finetuning", "6b_verification", "175b_finetuning", "175b_verification")
     }
@@ -148,7 +156,9 @@ def test_gsm8k_recorded_agrees_with_every_published_flag(flows, shared_data, tmp
         (("build:", "judge: {template: parwise}\nbuild:"), "parwise"),
     ],
 )  # fmt: skip
-def test_bad_input_is_one_clear_message_before_anything_is_spent(flows, tmp_path, world_server, change, message):
+def test_bad_input_is_one_clear_message_before_anything_is_spent(
+    flows, tmp_path, world_server, change, message
+):
     (tmp_path / "bad.yaml").write_text(RECIPE.replace(*change).replace("URL", world_server.url))
     done = flows("run", "bad.yaml", "--out", "run")
     assert done.returncode == 2, done.stdout + done.stderr
@@ -188,6 +198,12 @@ def test_fresh_keeps_the_old_run_aside(flows, recipe, tmp_path):
 def test_steps_spell_their_completions(flows, recipe, tmp_path):
     assert flows("run", "tiny.yaml", "--out", "run").returncode == 0
     steps = read_table(tmp_path / "run/tables/steps", STEPS).sort("completion_id", "step_index")
-    spelled = dict(steps.group_by("completion_id", maintain_order=True).agg(pl.col("text").str.join("")).iter_rows())
-    texts = dict(read_table(tmp_path / "run/tables/completions", COMPLETIONS).select("completion_id", "text").iter_rows())
+    spelled = dict(
+        steps.group_by("completion_id", maintain_order=True).agg(pl.col("text").str.join("")).iter_rows()
+    )
+    texts = dict(
+        read_table(tmp_path / "run/tables/completions", COMPLETIONS)
+        .select("completion_id", "text")
+        .iter_rows()
+    )
     assert spelled and all(texts[completion_id] == text for completion_id, text in spelled.items())

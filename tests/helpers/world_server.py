@@ -41,7 +41,8 @@ def reply(body: dict) -> dict:
     prefill = messages[-1]["content"] if messages[-1]["role"] == "assistant" else ""
     problem = world.parse(messages[0]["content"].strip())
     texts = [
-        solution(problem, prefill, derived_seed("server", messages, body["seed"] + i)) for i in range(body["n"])
+        solution(problem, prefill, derived_seed("server", messages, body["seed"] + i))
+        for i in range(body["n"])
     ]
     choices = [
         {
@@ -54,7 +55,14 @@ def reply(body: dict) -> dict:
     ]
     total = sum(len(choice["token_ids"]) for choice in choices)
     usage = {"prompt_tokens": 10, "completion_tokens": total, "total_tokens": 10 + total}
-    return {"id": "x", "object": "chat.completion", "created": 0, "model": "m", "choices": choices, "usage": usage}
+    return {
+        "id": "x",
+        "object": "chat.completion",
+        "created": 0,
+        "model": "m",
+        "choices": choices,
+        "usage": usage,
+    }
 
 
 class Handler(BaseHTTPRequestHandler):
