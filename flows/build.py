@@ -1,4 +1,4 @@
-"""Labels to training sets, each split by prompt into train and test, and audited before anyone trains on them."""
+"""Labels to training sets, split by prompt into train and test, audited before anyone trains on them."""
 
 from __future__ import annotations
 

@@ -72,7 +72,9 @@ def _collect(run_dir: Path, recipe: Recipe) -> Run:
         steps = read_table(run_dir / STEPS_DIR, STEPS)
         measured["solutions"] = labelled_solutions(*examples, steps, truth)
     if recipe.evaluate and recipe.train:
-        tables = {model: read_table(run_dir / score_file(model), SCORES) for model in recipe.train.models}
+        tables: dict[str, pl.DataFrame] = {
+            model: read_table(run_dir / score_file(model), SCORES) for model in recipe.train.models
+        }
         measured |= {
             "scores": pl.concat(tables.values()),
             "curves": pl.DataFrame(notes["evaluate"]["curves"]),

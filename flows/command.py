@@ -40,13 +40,13 @@ def _run_flow(args: argparse.Namespace, recipe: Recipe, run_dir: Path) -> int:
     with prefect_server(run_dir / ".prefect-server.log") as server:
         from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
-        from flows.run import dataset_run
+        from flows.run import flow_of
 
         if server:
             server.wait()
         # The heartbeat thread is joined in whole seconds at the end of every flow.
         with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
-            return _guarded(dataset_run, args, recipe, run_dir)
+            return _guarded(flow_of(recipe), args, recipe, run_dir)
 
 
 def _guarded(flow: Callable[..., str], args: argparse.Namespace, recipe: Recipe, run_dir: Path) -> int:

@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from flows.stage import Usage
 from samplers.cached import Budget
 from samplers.engine import Completion, Engine, Request
 from samplers.engines import EngineConfig, open_engine
@@ -20,7 +21,7 @@ class MeteredEngine:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.kind, self.model, self.revision = engine.kind, engine.model, engine.revision
-        self.seconds, self.calls, self.prompt_tokens, self.new_tokens = 0.0, 0, 0, 0
+        self._spent = Usage()
 
     def render(self, request: Request) -> Any:
         return self.engine.render(request)
@@ -30,32 +31,31 @@ class MeteredEngine:
         while True:
             started = time.monotonic()
             item = next(stream, None)
-            self.seconds += time.monotonic() - started
+            seconds = time.monotonic() - started
             if item is None:
+                self._add(Usage(engine_seconds=seconds))
                 return
-            self.calls += 1
-            self.prompt_tokens += item[1].n_prompt_tokens
-            self.new_tokens += item[1].n_tokens
+            self._add(Usage(1, item[1].n_prompt_tokens, item[1].n_tokens, seconds))
             yield item
 
     def start(self) -> None:
         started = time.monotonic()
         self.engine.start()
-        self.seconds += time.monotonic() - started
+        self._add(Usage(engine_seconds=time.monotonic() - started))
 
     def close(self) -> None:
         self.engine.close()
 
-    def usage(self) -> dict[str, Any]:
+    def usage(self) -> Usage:
         """Usage since the last call of this method."""
-        spent = {
-            "calls": self.calls,
-            "prompt_tokens": self.prompt_tokens,
-            "new_tokens": self.new_tokens,
-            "engine_seconds": self.seconds,
-        }
-        self.seconds, self.calls, self.prompt_tokens, self.new_tokens = 0.0, 0, 0, 0
+        spent, self._spent = self._spent, Usage()
         return spent
+
+    def _add(self, more: Usage) -> None:
+        a, b, c, d = self._spent
+        self._spent = Usage(
+            a + more.calls, b + more.prompt_tokens, c + more.new_tokens, d + more.engine_seconds
+        )
 
 
 _open: dict[str, MeteredEngine] = {}

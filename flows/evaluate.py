@@ -18,7 +18,7 @@ from flows.decontaminate import CLEAN
 from flows.progress import Meter
 from flows.recipe import Recipe
 from flows.sample import COMPLETIONS_DIR
-from flows.stage import Outcome, Stage, require
+from flows.stage import Outcome, Stage, Usage, require
 from flows.train import model_dir
 from flows.verify import VERDICTS_DIR
 from labelers.segment import split_steps
@@ -84,9 +84,11 @@ def score_work(run_dir: Path, recipe: Recipe, stage: Stage) -> Outcome:
         dataset=recipe.name,
         subset="test",
     )
+    if model != "prm":  # one number a solution; what a token-trained ORM says on the way is no step label
+        table = table.with_columns(step_rewards=pl.lit(None, dtype=pl.List(pl.Float64())))
     account.keep(table.height)
     write_table(table, run_dir / score_file(model), SCORES)
-    return Outcome(account, {score_file(model): table.height}, engine_seconds=meter.seconds)
+    return Outcome(account, {score_file(model): table.height}, usage=Usage(engine_seconds=meter.seconds))
 
 
 def stage(run_dir: Path, recipe: Recipe) -> Stage:
@@ -102,7 +104,7 @@ def work(run_dir: Path, recipe: Recipe, stage: Stage) -> Outcome:
     completions = read_table(run_dir / COMPLETIONS_DIR, COMPLETIONS)
     tested = completions.filter(pl.col("completion_id").is_in(scores["completion_id"].unique().to_list()))
     table = candidates(scores, vote(tested))
-    smallest = int(table.frame.group_by("prompt_id").len()["len"].min() or 0)
+    smallest = min(table.frame.group_by("prompt_id").len()["len"].to_list(), default=0)
     ns = [n for n in recipe.evaluate.best_of if n <= smallest]
     per_prompt = curves(table, ns, recipe.seed)
     result = summary(per_prompt, seed=recipe.seed)

@@ -28,12 +28,10 @@ CONSENSUS_FILE = "tables/consensus.parquet"
 
 def stage(run_dir: Path, recipe: Recipe) -> Stage:
     assert recipe.judge
-    engine = recipe.judge.engine or recipe.engine
-    assert engine
     settings = {
         "judge": recipe.judge.model_dump(),
         "template_hash": load_template(recipe.judge.template).hash,
-        "engine": engine.model_dump(),
+        "engine": recipe.engine_of(recipe.judge).model_dump(),
         "seed": recipe.seed,
     }
     shards = sorted(path.name for path in (run_dir / COMPLETIONS_DIR).glob("*.parquet"))
@@ -48,7 +46,7 @@ def work(run_dir: Path, recipe: Recipe, stage: Stage) -> Outcome:
     completions = read_table(run_dir / COMPLETIONS_DIR, COMPLETIONS)
     verdicts = read_table(run_dir / VERDICTS_DIR, COMPLETION_VERDICTS)
     pairs = _pairs(recipe, prompts, completions, verdicts)
-    engine = engine_for(config.engine or recipe.engine)  # type: ignore[arg-type]
+    engine = engine_for(recipe.engine_of(config))
     with Meter("judge", 2 * pairs.height) as meter:
         judgements = judge_pairs(
             engine,
@@ -69,7 +67,6 @@ def work(run_dir: Path, recipe: Recipe, stage: Stage) -> Outcome:
     account.keep(int(agreed["preference"].is_not_null().sum()))
     write_table(judgements, run_dir / JUDGEMENTS_FILE, JUDGEMENTS)
     write_table(agreed, run_dir / CONSENSUS_FILE, CONSENSUS)
-    usage = engine.usage()
     facts = {
         "bias": bias_report(judgements, completions),
         "calibration": calibrate(judgements, verdicts),
@@ -79,9 +76,9 @@ def work(run_dir: Path, recipe: Recipe, stage: Stage) -> Outcome:
     return Outcome(
         account,
         {JUDGEMENTS_FILE: judgements.height, CONSENSUS_FILE: agreed.height},
-        cached=meter.cached,
+        engine.usage(),
+        meter.cached,
         facts=facts,
-        **usage,
     )
 
 

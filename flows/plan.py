@@ -95,14 +95,18 @@ def _probe(run_dir: Path, recipe: Recipe, table: pl.DataFrame) -> Probe:
     usage = engine.usage()
     gold = dict(rows.select("prompt_id", "answer").iter_rows())
     verdicts = [verify(gold[p], text).status == "correct" for p, text in _texts(drawn) if gold[p] is not None]
-    say(f"probe: {drawn.height} completions, {usage['calls']:.0f} of them new")
+    say(f"probe: {drawn.height} completions, {usage.calls} of them new")
     return Probe(
-        prompt_tokens=float(drawn["n_prompt_tokens"].mean() or 0),
-        new_tokens=float(drawn["n_tokens"].mean() or 0),
+        prompt_tokens=_mean(drawn["n_prompt_tokens"]),
+        new_tokens=_mean(drawn["n_tokens"]),
         steps=sum(len(split_steps(text)) for _, text in _texts(drawn)) / drawn.height,
         solved=sum(verdicts) / max(len(verdicts), 1),
-        seconds_per_token=float(usage["engine_seconds"]) / max(usage["new_tokens"], 1),
+        seconds_per_token=usage.engine_seconds / max(usage.new_tokens, 1),
     )
+
+
+def _mean(column: pl.Series) -> float:
+    return float(column.sum()) / max(len(column), 1)
 
 
 def _texts(drawn: pl.DataFrame) -> list[tuple[str, str]]:
@@ -116,7 +120,7 @@ def estimate(recipe: Recipe, table: pl.DataFrame, probe: Probe) -> list[Line]:
     samples = train * recipe.sample.n + test * recipe.sample.n_test
     lines = [Line("sample", samples, samples * probe.prompt_tokens, samples * probe.new_tokens)]
     if recipe.judge:
-        calls = 2 * recipe.judge.pairs_per_prompt * min(train, recipe.judge.max_prompts or train)
+        calls: float = 2 * recipe.judge.pairs_per_prompt * min(train, recipe.judge.max_prompts or train)
         asked = probe.prompt_tokens + 2 * probe.new_tokens
         lines.append(Line("judge (at most)", calls, calls * asked, calls * recipe.judge.max_tokens))
     if recipe.rollout:

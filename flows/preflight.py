@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 
 from flows.recipe import EvalSet, FilePrompts, Recipe
@@ -17,16 +18,19 @@ def check_recipe(recipe: Recipe, run_dir: Path) -> None:
         _need_file(recipe.prompts.path, "prompts.path")
     for i, eval_set in enumerate(recipe.decontaminate.against):
         _check_eval_set(eval_set, f"decontaminate.against.{i}.path")
-    for engine in _engines(recipe):
-        open_engine(
-            engine
-        ).close()  # finds and fingerprints the model, or says what is wrong; loads no weights
+    for config in _engines(recipe):
+        engine = open_engine(config)  # finds and fingerprints the model; loads no weights
+        if engine.kind == "openai":
+            engine.start()  # a dead server or a wrong key is noticed now, not when its stage comes
+        engine.close()
     if recipe.train and recipe.train.base is not None:
         _need_model(recipe.train.base, None, "train.base")
     if recipe.judge:
         from labelers.templates import load_template
 
         load_template(recipe.judge.template)
+    if recipe.runner == "ray" and find_spec("prefect_ray") is None:
+        raise InputError("runner: ray needs prefect-ray: pip install 'rewardsmith[ray]'")
     _check_disk(run_dir)
 
 
@@ -46,8 +50,8 @@ def _check_eval_set(eval_set: EvalSet, key: str) -> None:
     """A missing eval set stops the run: silence is not cleanliness."""
     if eval_set.path is not None and not Path(eval_set.path).is_file():
         raise InputError(
-            f"eval set {eval_set.name!r}: there is no file {eval_set.path}; correct it with --set {key}=FILE, "
-            "or take the set out of decontaminate.against to run without that protection"
+            f"eval set {eval_set.name!r}: there is no file {eval_set.path}; correct it with "
+            f"--set {key}=FILE, or take the set out of decontaminate.against to run without that protection"
         )
 
 
@@ -66,8 +70,8 @@ def _need_model(model: str, revision: str | None, key: str) -> None:
         hf_hub_download(model, "config.json", revision=revision)
     except Exception as error:  # the hub client raises a dozen unrelated types for "not there"
         raise InputError(
-            f"{key}: {model} is neither a folder nor a Hub model that can be reached ({type(error).__name__}); "
-            f"use a local folder: --set {key}=FOLDER"
+            f"{key}: {model} is neither a folder nor a Hub model that can be reached "
+            f"({type(error).__name__}); use a local folder: --set {key}=FOLDER"
         ) from error
 
 
@@ -78,6 +82,6 @@ def _check_disk(run_dir: Path) -> None:
     free = shutil.disk_usage(place).free
     if free < MIN_FREE_BYTES:
         raise InputError(
-            f"{place} has {free / 2**20:.0f} MiB free, a run needs at least {MIN_FREE_BYTES / 2**20:.0f} MiB: "
-            "make room or choose another --out"
+            f"{place} has {free / 2**20:.0f} MiB free, a run needs at least "
+            f"{MIN_FREE_BYTES / 2**20:.0f} MiB: make room or choose another --out"
         )

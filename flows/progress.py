@@ -70,8 +70,8 @@ class Meter:
             width = 24
             filled = min(width, round(width * self.done / max(self.total, 1)))
             bar = "━" * filled + "╌" * (width - filled)
-            text = f"{self.label:<12} {bar} {self.done:,}/{self.total:,} {self.unit}  {rate:,.0f}/s  {duration(left)} left"
-            sys.stdout.write(f"\r\x1b[2K{text}")
+            counts = f"{self.done:,}/{self.total:,} {self.unit}  {rate:,.0f}/s  {duration(left)} left"
+            sys.stdout.write(f"\r\x1b[2K{self.label:<12} {bar} {counts}")
             sys.stdout.flush()
         else:
             print(
@@ -84,7 +84,7 @@ class _Artifact:
     """The Prefect progress artifact of a stage; does nothing outside a Prefect task."""
 
     def __init__(self, label: str) -> None:
-        self.id = None
+        self.id: Any = None
         self.updated = time.monotonic()
         self.key = "".join(c if c.isalnum() else "-" for c in label.lower())
 

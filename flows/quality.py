@@ -1,4 +1,4 @@
-"""How right the step labels are, where a program knows the truth: the embedded world checks every step exactly."""
+"""How right the step labels are where a program knows: the embedded world checks every step exactly."""
 
 from __future__ import annotations
 

@@ -194,7 +194,12 @@ class Recipe(Section):
     licence: str | None = Field(None, description="licence of the published dataset; `flows push` needs it")
     seed: int = Field(0, ge=0)
     shard_prompts: int = Field(512, ge=1, description="prompts a shard: one Prefect task, one output file")
-    shards_in_flight: int = Field(1, ge=1, description="shards run at once; for openai engines")
+    shards_in_flight: int = Field(
+        1, ge=1, description="shards run at once; above 1 for openai engines or ray"
+    )
+    runner: Literal["threads", "ray"] = Field(
+        "threads", description="ray: shards in flight run on a Ray cluster whose nodes share the run folder"
+    )
     engine: EngineConfig | None = Field(None, description="the policy")
     prompts: Prompts
     decontaminate: DecontaminateStage = DecontaminateStage()
@@ -213,6 +218,13 @@ class Recipe(Section):
             raise ValueError(
                 "give exactly one of `sample` (draw completions) and `recorded` (use existing ones)"
             )
+        if (
+            self.shards_in_flight > 1
+            and self.runner == "threads"
+            and self.engine
+            and not self.engine.base_urls
+        ):
+            raise ValueError("shards_in_flight above 1 needs an openai engine (base_urls), or runner: ray")
         if self.sample and self.engine is None:
             raise ValueError("`sample` needs an `engine`")
         for stage in ("judge", "rollout"):
@@ -233,6 +245,12 @@ class Recipe(Section):
         if self.evaluate and not self.train:
             raise ValueError("`evaluate` measures the models that `train` makes: add `train`")
         return self
+
+    def engine_of(self, stage: JudgeStage | RolloutStage) -> EngineConfig:
+        """The stage's own engine, or the policy's; `_consistent` has seen to it that there is one."""
+        engine = stage.engine or self.engine
+        assert engine
+        return engine
 
 
 def recipe_names() -> list[str]:
@@ -336,7 +354,7 @@ def _valid_names(loc: tuple[int | str, ...]) -> list[str]:
         tagged = [
             m
             for m in models
-            if "source" in m.model_fields and part in str(m.model_fields["source"].annotation)
+            if "source" in m.model_fields and str(part) in str(m.model_fields["source"].annotation)
         ]
         models = found or tagged or models
     return sorted({name for model in models for name in model.model_fields})

@@ -26,9 +26,11 @@ STEPS_DIR = "tables/steps"
 
 def stages(run_dir: Path, recipe: Recipe) -> list[Stage]:
     assert recipe.rollout
-    engine = recipe.rollout.engine or recipe.engine
-    assert engine
-    settings = {"rollout": recipe.rollout.model_dump(), "engine": engine.model_dump(), "seed": recipe.seed}
+    settings = {
+        "rollout": recipe.rollout.model_dump(),
+        "engine": recipe.engine_of(recipe.rollout).model_dump(),
+        "seed": recipe.seed,
+    }
     shards = sorted(path.name for path in (run_dir / COMPLETIONS_DIR).glob("*.parquet"))
     return [
         Stage(
@@ -60,7 +62,7 @@ def work(run_dir: Path, recipe: Recipe, stage: Stage) -> Outcome:
     solutions = choose_solutions(labelled, config.solutions_per_prompt, None, recipe.seed)
     account.reject("not_chosen", labelled.height - solutions.height)
     account.keep(solutions.height)
-    engine = engine_for(config.engine or recipe.engine)  # type: ignore[arg-type]
+    engine = engine_for(recipe.engine_of(config))
     with Meter(stage.name, 0, "rollouts") as meter:
         rollouts, steps = label_steps(
             engine,
@@ -77,7 +79,6 @@ def work(run_dir: Path, recipe: Recipe, stage: Stage) -> Outcome:
         )
     write_table(rollouts, run_dir / stage.outputs[0], ROLLOUTS)
     write_table(steps, run_dir / stage.outputs[1], STEPS)
-    usage = engine.usage()
     sampled = steps.filter(pl.col("method") != "outcome")
     facts = rollout_stats(rollouts) | {
         "steps": steps.height,
@@ -89,7 +90,7 @@ def work(run_dir: Path, recipe: Recipe, stage: Stage) -> Outcome:
     return Outcome(
         account,
         {stage.outputs[0]: rollouts.height, stage.outputs[1]: steps.height},
-        cached=meter.cached,
+        engine.usage(),
+        meter.cached,
         facts=facts,
-        **usage,
     )

@@ -6,12 +6,12 @@ it is current, so a run that was killed continues where it stood.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
-from prefect import flow
+from prefect import Flow, flow
 from prefect.artifacts import create_table_artifact
-from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows import (
     build,
@@ -30,18 +30,13 @@ from flows import (
 )
 from flows.engines import allow_calls, close_engines
 from flows.recipe import Recipe
-from flows.stage import run_facts, run_stages
+from flows.stage import Stage, run_facts, run_stages
 from flows.tasks import run_wave
 from store.files import write_text
 from store.manifest import Manifest
 
 
-@flow(
-    name="dataset-run",
-    flow_run_name="{recipe.name}",
-    task_runner=ThreadPoolTaskRunner(max_workers=16),
-    validate_parameters=True,
-)
+@flow(name="dataset-run", flow_run_name="{recipe.name}", validate_parameters=True)
 def dataset_run(recipe: Recipe, out: str | None = None, max_calls: int | None = None) -> str:
     """Make the dataset of `recipe` in folder `out` (default runs/NAME); returns the folder.
 
@@ -64,8 +59,17 @@ def dataset_run(recipe: Recipe, out: str | None = None, max_calls: int | None = 
     return str(run_dir)
 
 
-def _chain(run_dir: Path, recipe: Recipe):  # noqa: ANN202
-    """Stages in order; each is planned only when the ones before it are done, since it reads their outputs."""
+def flow_of(recipe: Recipe) -> Flow[[Recipe, str | None, int | None], str]:
+    """`dataset_run` on the task runner that the recipe names."""
+    if recipe.runner == "threads":
+        return dataset_run
+    from prefect_ray import RayTaskRunner
+
+    return dataset_run.with_options(task_runner=RayTaskRunner())
+
+
+def _chain(run_dir: Path, recipe: Recipe) -> Iterator[list[Stage]]:
+    """Stages in order; each is planned when the ones before it are done, since it reads their outputs."""
     yield [prompts.stage(recipe)]
     yield [decontaminate.stage(recipe)]
     yield recorded.stages(run_dir, recipe) if recipe.recorded else sample.stages(run_dir, recipe)

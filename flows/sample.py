@@ -77,11 +77,10 @@ def work(run_dir: Path, recipe: Recipe, stage: Stage) -> Outcome:
     account.keep(table.height)
     account.reject("refused_by_engine", wanted - table.height)
     write_table(table, run_dir / stage.outputs[0], COMPLETIONS)
-    usage = engine.usage()
     return Outcome(
         account,
         {stage.outputs[0]: table.height},
-        cached=cached,
+        engine.usage(),
+        cached,
         facts={"truncated": int((table["finish_reason"] == "length").sum()), "revision": engine.revision},
-        **usage,
     )

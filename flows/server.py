@@ -52,7 +52,7 @@ class ServerError(RuntimeError):
 
 @contextmanager
 def prefect_server(log: Path) -> Iterator[Server | None]:
-    """A server for the time of the block, unless PREFECT_API_URL names one; call `wait` before the first flow."""
+    """A server for the time of the block, unless PREFECT_API_URL names one; `wait` before the first flow."""
     if os.environ.get("PREFECT_API_URL"):
         yield None
         return

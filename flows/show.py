@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -14,6 +15,10 @@ from flows.status import find_run
 from store.errors import InputError
 from store.shards import read_table
 from store.tables import COMPLETION_VERDICTS, COMPLETIONS, PREFERENCE, PROMPTS, STEPS
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
 
 PROMPTS_FILE = "tables/clean_prompts.parquet"
 
@@ -35,7 +40,7 @@ def show(args: argparse.Namespace) -> int:
     return 0
 
 
-def _show_solutions(console, run_dir: Path, prompts: pl.DataFrame, n: int) -> None:  # noqa: ANN001
+def _show_solutions(console: Console, run_dir: Path, prompts: pl.DataFrame, n: int) -> None:
     if not (run_dir / "tables/completions").is_dir():
         return
     completions = read_table(run_dir / "tables/completions", COMPLETIONS)
@@ -61,7 +66,7 @@ def _show_solutions(console, run_dir: Path, prompts: pl.DataFrame, n: int) -> No
             _show_steps(console, own)
 
 
-def _show_steps(console, steps: pl.DataFrame) -> None:  # noqa: ANN001
+def _show_steps(console: Console, steps: pl.DataFrame) -> None:
     from rich.text import Text
 
     for step in steps.sort("step_index").iter_rows(named=True):
@@ -71,7 +76,7 @@ def _show_steps(console, steps: pl.DataFrame) -> None:  # noqa: ANN001
         console.print(Text(f"  {mark} {evidence:>10}  ", style), _plain(step["text"].rstrip("\n")), sep="")
 
 
-def _show_pairs(console, run_dir: Path, prompts: pl.DataFrame, n: int) -> None:  # noqa: ANN001
+def _show_pairs(console: Console, run_dir: Path, prompts: pl.DataFrame, n: int) -> None:
     path = run_dir / "datasets/preference/train.parquet"
     if not path.exists():
         return
@@ -95,7 +100,7 @@ def _verdicts(run_dir: Path) -> dict[str, str]:
     return dict(table.select("completion_id", pl.col("verdict").cast(pl.String)).iter_rows())
 
 
-def _plain(text: str):  # noqa: ANN202
+def _plain(text: str) -> Text:
     from rich.text import Text
 
     return Text(_clean(text))

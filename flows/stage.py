@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from flows.progress import duration, say
 from flows.recipe import Recipe
@@ -21,17 +21,23 @@ from store.files import file_hash
 from store.manifest import Manifest, fingerprint
 
 
+class Usage(NamedTuple):
+    """Engine calls made (not those that the ledger answered), their tokens, and the seconds they took."""
+
+    calls: int = 0
+    prompt_tokens: int = 0
+    new_tokens: int = 0
+    engine_seconds: float = 0.0  # inside the engine, the trainer or the scorer
+
+
 @dataclass
 class Outcome:
     """What a stage did. `facts` are numbers for the card and the report."""
 
     account: Account
     rows: dict[str, int | None]  # output file -> rows, None for a file that is no table
-    calls: int = 0  # engine calls made now
+    usage: Usage = Usage()
     cached: int = 0  # engine calls answered by the ledger
-    prompt_tokens: int = 0
-    new_tokens: int = 0
-    engine_seconds: float = 0.0  # inside the engine, the trainer or the scorer
     facts: dict[str, Any] = field(default_factory=dict)
 
 
@@ -57,7 +63,7 @@ Runner = Callable[[Path, Recipe, list[Stage]], list[tuple[Outcome, float]]]
 def run_stages(
     run_dir: Path, recipe: Recipe, stages: list[Stage], manifest: Manifest, runner: Runner
 ) -> None:
-    """Bring the shards of one stage up to date, `shards_in_flight` at a time, and drop shards it no longer has."""
+    """Bring one stage's shards up to date, `shards_in_flight` at a time; drop shards it no longer has."""
     verb = stages[0].name.split("/")[0]
     _forget(manifest, run_dir, verb, {stage.name for stage in stages})
     hashes = {stage.name: stage.input_hashes(run_dir) for stage in stages}
@@ -97,19 +103,20 @@ def _finish(manifest: Manifest, stage: Stage, outcome: Outcome, seconds: float) 
         stage.name,
         outputs={name: outcome.rows.get(name) for name in stage.outputs},
         accounts=[outcome.account],
-        tokens={"prompt": outcome.prompt_tokens, "new": outcome.new_tokens},
-        calls_made=outcome.calls,
+        tokens={"prompt": outcome.usage.prompt_tokens, "new": outcome.usage.new_tokens},
+        calls_made=outcome.usage.calls,
         calls_cached=outcome.cached,
         seconds=seconds,
-        cost={"engine_seconds": outcome.engine_seconds},
+        cost={"engine_seconds": outcome.usage.engine_seconds},
         notes=outcome.facts,
     )
     say(_summary(outcome, seconds))
 
 
 def _summary(outcome: Outcome, seconds: float) -> str:
-    calls = f" calls={outcome.calls} from_ledger={outcome.cached}" if outcome.calls or outcome.cached else ""
-    tokens = f" tokens={outcome.new_tokens}" if outcome.new_tokens else ""
+    made, cached, new = outcome.usage.calls, outcome.cached, outcome.usage.new_tokens
+    calls = f" calls={made} from_ledger={cached}" if made or cached else ""
+    tokens = f" tokens={new}" if new else ""
     return f"{outcome.account.line()}{calls}{tokens} time={duration(seconds)}"
 
 

@@ -7,24 +7,24 @@ this process, on threads, or on a Ray cluster whose nodes share the run folder.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from prefect import task
+from prefect import Task, task
 from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRun
 
 from flows.recipe import Recipe
 from flows.stage import Outcome, Stage, perform
 from samplers.engine import EngineError
 
 
-def _worth_retrying(task: object, task_run: object, state: object) -> bool:
+def _worth_retrying(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> bool:
     """Only a failing endpoint may heal by itself; what it had finished is in the ledger."""
-    result = state.result(raise_on_failure=False)  # type: ignore[attr-defined]
-    return isinstance(result, EngineError)
+    return isinstance(state.result(raise_on_failure=False), EngineError)
 
 
 # NO_CACHE: the manifest and the ledger decide what is current, by content.
 _task = task(
-    perform,
     task_run_name="{stage.name}",
     retries=2,
     retry_delay_seconds=[5, 30],
@@ -32,16 +32,16 @@ _task = task(
     retry_condition_fn=_worth_retrying,
     cache_policy=NO_CACHE,
     persist_result=False,
-)
+)(perform)
 
 
 def run_wave(run_dir: Path, recipe: Recipe, wave: list[Stage]) -> list[tuple[Outcome, float]]:
-    """Run one stage in this thread, where in-process engines live and Ctrl-C arrives; several on the task runner."""
+    """One stage runs in this thread, where Ctrl-C arrives; several run on the task runner."""
     if len(wave) == 1:
         return [_named(wave[0])(run_dir, recipe, wave[0])]
     futures = [_named(stage).submit(run_dir, recipe, stage) for stage in wave]
     return [future.result() for future in futures]
 
 
-def _named(stage: Stage):  # noqa: ANN202 - prefect.Task has no short public type
+def _named(stage: Stage) -> Task[[Path, Recipe, Stage], tuple[Outcome, float]]:
     return _task.with_options(name=stage.name.split("/")[0])

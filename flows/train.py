@@ -12,7 +12,7 @@ import polars as pl
 from flows.build import set_file
 from flows.progress import Meter
 from flows.recipe import Recipe
-from flows.stage import Outcome, Stage
+from flows.stage import Outcome, Stage, Usage
 from samplers.policy import MODEL_DIR
 from store.accounting import Account
 from store.manifest import fingerprint
@@ -43,7 +43,7 @@ def base_model(recipe: Recipe) -> str:
 
 
 def work(run_dir: Path, recipe: Recipe, stage: Stage) -> Outcome:
-    """Training happens in a folder named by what it depends on, so a changed recipe never meets a foreign checkpoint."""
+    """Trains in a folder named by what the model depends on: a changed recipe meets no foreign checkpoint."""
     import trainers
 
     assert recipe.train
@@ -73,7 +73,7 @@ def work(run_dir: Path, recipe: Recipe, stage: Stage) -> Outcome:
         "tokens_packed": result.n_tokens,
         "tokens_unpacked": result.n_path_tokens,
     }
-    return Outcome(account, dict.fromkeys(stage.outputs), engine_seconds=seconds, facts=facts)
+    return Outcome(account, dict.fromkeys(stage.outputs), usage=Usage(engine_seconds=seconds), facts=facts)
 
 
 def _config(run_dir: Path, recipe: Recipe, model: str, output: Path) -> trainers.TrainConfig:

@@ -30,9 +30,10 @@ def work(run_dir: Path, recipe: Recipe, stage: Stage) -> Outcome:
     account.keep(table.height)
     write_table(table, run_dir / VOTES_FILE, VOTES)
     assert recipe.vote
+    margins = table.unique("prompt_id").sort("prompt_id")["margin"].to_list()
     facts = {
-        "mean_margin": float(table.unique("prompt_id")["margin"].mean() or 0.0),
+        "mean_margin": sum(margins) / max(len(margins), 1),
         "pseudo_gold": pseudo_gold(table, recipe.vote.min_margin).height,
-        "prompts": table["prompt_id"].n_unique(),
+        "prompts": len(margins),
     }
     return Outcome(account, {VOTES_FILE: table.height}, facts=facts)

@@ -8,6 +8,7 @@ same numbers (tests/samplers/test_policy.py holds them against `LlamaForCausalLM
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import torch
@@ -49,7 +50,11 @@ def block(
 
 
 def hidden(
-    model: LlamaForCausalLM, ids: Tensor, layer=block, middle: int = 0, kind: torch.dtype = torch.bfloat16
+    model: LlamaForCausalLM,
+    ids: Tensor,
+    layer: Callable[..., Tensor] = block,
+    middle: int = 0,
+    kind: torch.dtype = torch.bfloat16,
 ) -> tuple[Tensor, Tensor]:
     """States (B, T, d) after the last layer, as `model.model(ids)` gives them, and after `middle` layers.
 
@@ -84,7 +89,7 @@ class Muon(torch.optim.Optimizer):
         super().__init__(params, {"lr": lr, "momentum": momentum, "decay": decay})
 
     @torch.no_grad()
-    def step(self, closure=None) -> None:
+    def step(self, closure: None = None) -> None:
         for group in self.param_groups:
             shapes: dict[torch.Size, list[Tensor]] = {}
             for p in group["params"]:

@@ -60,9 +60,11 @@ def answer_of(text: str) -> int | None:
     return int(found[-1]) if found else None
 
 
-def groups(model, tokenizer, asked: list[Problem], k: int, temperature: float = 0.8) -> list[list[str]]:
+def groups(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, asked: list[Problem], k: int
+) -> list[list[str]]:
     """`k` sampled solutions to each problem."""
-    flat = sample(model, tokenizer, [p.text for p in asked for _ in range(k)], temperature)
+    flat = sample(model, tokenizer, [p.text for p in asked for _ in range(k)])
     return [flat[i : i + k] for i in range(0, len(flat), k)]
 
 
@@ -92,13 +94,14 @@ def pairs(asked: list[Problem], sampled: list[list[str]], seed: int) -> list[tup
     return found
 
 
-def judging(model, tokenizer, found: list[tuple[str, str, str]]) -> dict[str, float]:
+def judging(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, found: list[tuple[str, str, str]]
+) -> dict[str, float]:
     """Greedy verdicts on right/wrong pairs, each in both orders."""
     prompts = []
     for text, right, wrong in found:
         for a, b in ((right, wrong), (wrong, right)):
-            fill = {"prompt": text, "a": a, "b": b}
-            prompts.append(re.sub(r"\{(prompt|a|b)\}", lambda m, fill=fill: fill[m[1]], JUDGE_PROMPT))
+            prompts.append(JUDGE_PROMPT.format(prompt=text, a=a, b=b))
     verdicts = [
         r.strip() for r in sample(model, tokenizer, prompts, temperature=0.0, max_new_tokens=6, rows=128)
     ]
@@ -117,7 +120,9 @@ def judging(model, tokenizer, found: list[tuple[str, str, str]]) -> dict[str, fl
 
 
 @torch.inference_mode()
-def line_states(model, tokenizer, problem: Problem, texts: list[str]) -> list[torch.Tensor]:
+def line_states(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, problem: Problem, texts: list[str]
+) -> list[torch.Tensor]:
     """Final hidden states at the end of every line of each solution, in the plain chat layout."""
     chat = [{"role": "user", "content": problem.text}]
     head = tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_dict=False)
@@ -137,7 +142,11 @@ def auc(wrong_scores: list[float], right_scores: list[float]) -> float:
 
 
 def probing(
-    model, tokenizer, asked: list[Problem], sampled: list[list[str]], steps: int = 300
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    asked: list[Problem],
+    sampled: list[list[str]],
+    steps: int = 300,
 ) -> dict[str, float]:
     """Fits a linear probe for false lines on half of the problems; mean AUC within problems of the other."""
     rows = []

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -47,7 +48,10 @@ def make_model(size: int, layers: int, hidden: int) -> LlamaForCausalLM:
 
 
 def losses(
-    model: LlamaForCausalLM, head: torch.nn.Linear, batch: dict[str, Tensor], layer=block
+    model: LlamaForCausalLM,
+    head: torch.nn.Linear,
+    batch: dict[str, Tensor],
+    layer: Callable[..., Tensor] = block,
 ) -> dict[str, Tensor]:
     """Mean losses: writing demonstrations, judging pairs, and the auxiliary ones; and the log's AUC."""
     hidden, middle = forward.hidden(model, batch["ids"], layer, middle=model.config.num_hidden_layers - 2)
@@ -129,7 +133,8 @@ def main() -> None:
     opts = optimizers(model, head, args.lr)
     stream = batches(args.seed, args.tokens, tuple(args.mix), args.inconsistent, args.easy)
     layer = torch.compile(block, dynamic=True)
-    began, seen, sums = time.time(), 0, {}
+    began, seen = time.time(), 0
+    sums: dict[str, list[float]] = {}
     last = min(args.stop or args.steps, args.steps)
     for step in range(last):
         factor = min(1.0, (step + 1) / 100) * min(1.0, 2 * (1 - step / args.steps) + 0.01)

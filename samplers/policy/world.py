@@ -27,6 +27,7 @@ OBJECTS = ("apples", "books", "coins", "eggs", "pens", "shells")
 MAX_TRUE, MAX_WRITTEN = 30, 99  # true amounts stay in a small table; a mistaken line may leave it
 MAX_CONSTANT = 9
 
+_OPS: dict[str, Op] = {"more": "more", "fewer": "less", "twice": "twice", "half": "half"}
 _FLIP: dict[Op, Op] = {"more": "less", "less": "more", "twice": "half", "half": "twice"}
 _WORD = {"more": "more", "less": "fewer"}
 _SIGN = {"more": "+", "less": "-", "twice": "*", "half": "/"}
@@ -171,7 +172,8 @@ def generate(
 
 def problems(n: int, seed: int) -> list[Problem]:
     """`n` problems with distinct texts, the same for the same seed."""
-    rng, found = random.Random(seed), {}
+    rng = random.Random(seed)
+    found: dict[str, Problem] = {}
     while len(found) < n:
         problem = generate(rng)
         found.setdefault(problem.text, problem)
@@ -192,7 +194,7 @@ def parse(text: str) -> Problem:
                 f"world.parse: sentence must relate one new person to a known one: {sentence[:80]!r}"
             )
         inverse = found[1] in known
-        op: Op = {"more": "more", "fewer": "less", "twice": "twice", "half": "half"}[found[3] or found[5]]
+        op = _OPS[found[3] or found[5]]
         person, ref = (found[7], found[1]) if inverse else (found[1], found[7])
         relations.append(Relation(person, _FLIP[op] if inverse else op, int(found[2] or 2), ref, inverse))
         known.add(person)
