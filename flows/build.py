@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import polars as pl
 
 from curation import sets
+from curation.audit import Finding, Sources, audit, audit_split
 from curation.evidence import labels_from_verdicts
 from flows.decontaminate import CLEAN
 from flows.judge import CONSENSUS_FILE
@@ -18,6 +20,7 @@ from flows.stage import Outcome, Stage
 from flows.verify import VERDICTS_DIR
 from labelers.judge import CONSENSUS
 from store.accounting import Account
+from store.errors import InputError
 from store.shards import read_table, write_table
 from store.tables import (
     COMPLETION_VERDICTS,
@@ -30,8 +33,19 @@ from store.tables import (
     STEPWISE,
 )
 
+HONEST_TOO = ("chosen_by_position",)  # also where one recorded model always beats the other
 _SETTINGS = {"preference": ("pairs_per_prompt",), "stepwise": ("truncate_after_error",)}
 SCHEMAS = {"preference": PREFERENCE, "ranking": RANKING, "outcome": OUTCOME, "stepwise": STEPWISE}
+
+Built = tuple[pl.DataFrame, Account]
+
+
+class Made(NamedTuple):
+    """What the stages before have made, which every set is built from."""
+
+    prompts: pl.DataFrame
+    completions: pl.DataFrame
+    labels: pl.DataFrame  # curation.evidence.LABELS
 
 
 def set_file(name: str, split: str) -> str:
@@ -57,42 +71,57 @@ def stages(run_dir: Path, recipe: Recipe) -> list[Stage]:
 
 def work(run_dir: Path, recipe: Recipe, stage: Stage) -> Outcome:
     name = stage.name.split("/")[1]
-    table, account = _BUILDERS[name](run_dir, recipe)
+    made = _made(run_dir)
+    table, account = _BUILDERS[name](run_dir, recipe, made)
     train, test = sets.split_by_prompt(table, recipe.build.heldout_fraction, recipe.seed)
-    for split, rows in (("train", train), ("test", test)):
-        write_table(rows, run_dir / set_file(name, split), SCHEMAS[name])
-    facts = {"rows": table.height, "prompts": table["prompt_id"].n_unique()} | _balance(name, table)
-    return Outcome(
-        account, {set_file(name, "train"): train.height, set_file(name, "test"): test.height}, facts=facts
-    )
+    findings = audit({name: table}, Sources(*made)) + audit_split(train, test)
+    refuse_wrong_labels(name, findings)
+    for split, part in (("train", train), ("test", test)):
+        write_table(part, run_dir / set_file(name, split), SCHEMAS[name])
+    facts = {
+        "rows": table.height,
+        "prompts": table["prompt_id"].n_unique(),
+        "audit": [finding._asdict() for finding in findings],
+    }
+    heights = {set_file(name, "train"): train.height, set_file(name, "test"): test.height}
+    return Outcome(account, heights, facts=facts | _balance(name, table))
 
 
-def _tables(run_dir: Path) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    verdicts = read_table(run_dir / VERDICTS_DIR, COMPLETION_VERDICTS)
-    return (
+def refuse_wrong_labels(name: str, findings: list[Finding]) -> None:
+    """No model is trained on a set with a finding, unless honest labels can look like that too."""
+    wrong = [finding for finding in findings if finding.check not in HONEST_TOO]
+    if wrong:
+        first = wrong[0]
+        raise InputError(
+            f"the {name} set is not written: its audit found {first.check} at {first.where} ({first.detail}) "
+            f"and {len(wrong) - 1} more; repair the completions or labels that went in, or report this"
+        )
+
+
+def _made(run_dir: Path) -> Made:
+    return Made(
         read_table(run_dir / CLEAN, PROMPTS),
         read_table(run_dir / COMPLETIONS_DIR, COMPLETIONS),
-        labels_from_verdicts(verdicts),
+        labels_from_verdicts(read_table(run_dir / VERDICTS_DIR, COMPLETION_VERDICTS)),
     )
 
 
-def _preference(run_dir: Path, recipe: Recipe) -> tuple[pl.DataFrame, Account]:
+def _preference(run_dir: Path, recipe: Recipe, made: Made) -> Built:
     """Verdicts before opinions: the judge's pairs only of prompts that no verifier decides."""
-    prompts, completions, labels = _tables(run_dir)
     limit = recipe.build.pairs_per_prompt
     if not recipe.judge:
-        return sets.preference(prompts, completions, labels, pairs_per_prompt=limit)
+        return sets.preference(made.prompts, made.completions, made.labels, pairs_per_prompt=limit)
     verifiable = pl.col("prompt_id").is_in(
-        prompts.filter(pl.col("answer").is_not_null())["prompt_id"].to_list()
+        made.prompts.filter(pl.col("answer").is_not_null())["prompt_id"].to_list()
     )
     verified, account = sets.preference(
-        prompts, completions.filter(verifiable), labels, pairs_per_prompt=limit
+        made.prompts, made.completions.filter(verifiable), made.labels, pairs_per_prompt=limit
     )
     agreed = read_table(run_dir / CONSENSUS_FILE, CONSENSUS).filter(
         pl.col("preference").is_not_null() & ~verifiable
     )
     judged, judged_account = sets.preference_judged(
-        prompts, completions.filter(~verifiable), _chosen(agreed), labels=labels
+        made.prompts, made.completions.filter(~verifiable), _chosen(agreed), labels=made.labels
     )
     merged = pl.concat([verified, judged]).sort("prompt_id", "chosen_id", "rejected_id")
     return merged, _sum("preference", [account, judged_account])
@@ -109,27 +138,26 @@ def _chosen(agreed: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _ranking(run_dir: Path, recipe: Recipe) -> tuple[pl.DataFrame, Account]:
-    prompts, completions, labels = _tables(run_dir)
-    return sets.ranking(prompts, completions, _scores(labels))
+def _ranking(run_dir: Path, recipe: Recipe, made: Made) -> Built:
+    return sets.ranking(made.prompts, made.completions, _scores(made.labels))
 
 
 def _scores(labels: pl.DataFrame) -> pl.DataFrame:
     return labels.select("completion_id", score=pl.col("label").cast(pl.Float64))
 
 
-def _outcome(run_dir: Path, recipe: Recipe) -> tuple[pl.DataFrame, Account]:
-    prompts, completions, labels = _tables(run_dir)
-    return sets.outcome(prompts, completions, labels)
+def _outcome(run_dir: Path, recipe: Recipe, made: Made) -> Built:
+    return sets.outcome(made.prompts, made.completions, made.labels)
 
 
-def _stepwise(run_dir: Path, recipe: Recipe) -> tuple[pl.DataFrame, Account]:
-    prompts, completions, _ = _tables(run_dir)
+def _stepwise(run_dir: Path, recipe: Recipe, made: Made) -> Built:
     steps = read_table(run_dir / STEPS_DIR, STEPS)
-    return sets.stepwise(prompts, completions, steps, truncate_after_error=recipe.build.truncate_after_error)
+    return sets.stepwise(
+        made.prompts, made.completions, steps, truncate_after_error=recipe.build.truncate_after_error
+    )
 
 
-_BUILDERS: dict[str, Callable[[Path, Recipe], tuple[pl.DataFrame, Account]]] = {
+_BUILDERS: dict[str, Callable[[Path, Recipe, Made], Built]] = {
     "preference": _preference,
     "ranking": _ranking,
     "outcome": _outcome,

@@ -7,7 +7,7 @@ import fcntl
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -27,45 +27,29 @@ def run(args: argparse.Namespace) -> int:
     check_recipe(recipe, run_dir)
     _prepare(run_dir, resume=args.resume, fresh=args.fresh)
     with _only_writer(run_dir):
-        if args.plan:
-            from flows.plan import print_plan
-
-            return print_plan(run_dir, recipe)
-        return _run_flow(args, recipe, run_dir)
+        return _guarded(args, recipe, run_dir)
 
 
-def _run_flow(args: argparse.Namespace, recipe: Recipe, run_dir: Path) -> int:
-    for key, value in PREFECT_ENV.items():
-        os.environ.setdefault(key, value)
-    with prefect_server(run_dir / ".prefect-server.log") as server:
-        from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
-
-        from flows.run import flow_of
-
-        if server:
-            server.wait()
-        # The heartbeat thread is joined in whole seconds at the end of every flow.
-        with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
-            return _guarded(flow_of(recipe), args, recipe, run_dir)
-
-
-def _guarded(flow: Callable[..., str], args: argparse.Namespace, recipe: Recipe, run_dir: Path) -> int:
-    """The flow with its ends as exit codes and one line each."""
-    from flows.__main__ import EXIT_BUDGET, EXIT_FAILED, EXIT_INPUT, EXIT_INTERRUPTED
+def _guarded(args: argparse.Namespace, recipe: Recipe, run_dir: Path) -> int:
+    """The run or its plan, with its ends as exit codes and one line each."""
+    from flows.__main__ import EXIT_BUDGET, EXIT_FAILED, EXIT_INTERRUPTED
     from samplers.cached import BudgetExhausted
 
     again = f"continue with: flows run {args.recipe} {_sets(args.set)}--out {run_dir}"
     try:
-        flow(recipe, str(run_dir), args.max_calls)
+        if args.plan:
+            from flows.plan import print_plan
+
+            return print_plan(run_dir, recipe)
+        _run_flow(recipe, run_dir, args.max_calls)
     except BudgetExhausted as stop:
         say(f"stopped: {stop}; everything finished is kept; {again}")
         return EXIT_BUDGET
     except KeyboardInterrupt:
         say(f"interrupted; everything finished is kept; {again}")
         return EXIT_INTERRUPTED
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return EXIT_INPUT
+    except InputError:
+        raise
     except Exception as error:
         print(
             f"error: {type(error).__name__}: {error}; everything finished is kept; {again}", file=sys.stderr
@@ -77,6 +61,21 @@ def _guarded(flow: Callable[..., str], args: argparse.Namespace, recipe: Recipe,
     return 0
 
 
+def _run_flow(recipe: Recipe, run_dir: Path, max_calls: int | None) -> None:
+    for key, value in PREFECT_ENV.items():
+        os.environ.setdefault(key, value)
+    with prefect_server(run_dir / ".prefect-server.log") as server:
+        from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+        from flows.run import flow_of
+
+        if server:
+            server.wait()
+        # The heartbeat thread is joined in whole seconds at the end of every flow.
+        with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+            flow_of(recipe)(recipe, str(run_dir), max_calls)
+
+
 def _sets(overrides: list[str]) -> str:
     return "".join(f"--set {override!r} " for override in overrides)
 
@@ -85,11 +84,12 @@ def _prepare(run_dir: Path, resume: bool, fresh: bool) -> None:
     exists = (run_dir / "manifest.json").exists()
     if resume and not exists:
         raise InputError(f"--resume: there is no run in {run_dir}; leave --resume out to start one")
-    if not exists and run_dir.is_dir() and any(run_dir.iterdir()) and not (run_dir / "ledger").exists():
+    # A run that has only just begun, or was killed then, has dot-files and perhaps a ledger.
+    if not exists and not (run_dir / "ledger").exists() and any(run_dir.glob("[!.]*")):
         raise InputError(f"--out {run_dir}: the folder is not empty and is no run; choose another")
     if fresh and exists:
-        say(f"--fresh: the old run is kept in {_set_aside(run_dir)}")
-    run_dir.mkdir(parents=True, exist_ok=True)
+        with _only_writer(run_dir):
+            say(f"--fresh: the old run is kept in {_set_aside(run_dir)}")
 
 
 def _set_aside(run_dir: Path) -> Path:
@@ -103,7 +103,14 @@ def _set_aside(run_dir: Path) -> Path:
 @contextmanager
 def _only_writer(run_dir: Path) -> Iterator[None]:
     """Two commands must not write one manifest; the lock goes with the process, also on SIGKILL."""
-    with open(run_dir / ".lock", "w") as lock:
+    try:
+        run_dir.mkdir(parents=True, exist_ok=True)
+        lock = open(run_dir / ".lock", "w")
+    except OSError as error:
+        raise InputError(
+            f"--out {run_dir}: cannot be written ({error.strerror}); choose another folder"
+        ) from error
+    with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

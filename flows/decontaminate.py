@@ -54,7 +54,8 @@ def work(run_dir: Path, recipe: Recipe, stage: Stage) -> Outcome:
 def _rows(eval_set: EvalSet) -> list[EvalRow]:
     if eval_set.path is not None:
         return load_eval_set(eval_set.name, eval_set.path, [eval_set.field])
-    rows = hub_rows(str(eval_set.dataset), eval_set.config, eval_set.split, eval_set.revision)
+    here = f"{{name: {eval_set.name}, path: FILE, field: {eval_set.field}}}"
+    rows = hub_rows(eval_set, f"--set 'decontaminate.against=[{here}]'")
     return [
         EvalRow(
             eval_set.name,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from flows.recipe import EvalSet, HubPrompts
 from store.errors import InputError
 
 
@@ -18,16 +19,18 @@ def dotted(row: dict[str, Any], name: str, where: str) -> Any:
     return value
 
 
-def hub_rows(dataset: str, config: str | None, split: str, revision: str | None) -> list[dict[str, Any]]:
-    """All rows of one split of a Hub dataset."""
+def hub_rows(source: HubPrompts | EvalSet, instead: str) -> list[dict[str, Any]]:
+    """All rows of one split of a Hub dataset; `instead` is the override that names a local file."""
     import datasets
 
     datasets.disable_progress_bars()
     try:
-        loaded = datasets.load_dataset(dataset, config, split=split, revision=revision)
+        loaded = datasets.load_dataset(
+            str(source.dataset), source.config, split=source.split, revision=source.revision
+        )
     except Exception as error:  # the hub client raises a dozen unrelated types for "not there"
         raise InputError(
-            f"Hub dataset {dataset} (config {config}, split {split}) cannot be loaded: {error}. "
-            f"Check the name and the network, or use a local file: --set prompts.source=file"
+            f"Hub dataset {source.dataset} (config {source.config}, split {source.split}) cannot be loaded: "
+            f"{error}. Check the name and the network, or use a local file: {instead}"
         ) from error
     return loaded.to_list()

@@ -54,7 +54,7 @@ def _rows(source: Prompts, recipe: Recipe) -> tuple[list[dict[str, Any]], str]:
         return _world(source, recipe), "world"
     if isinstance(source, FilePrompts):
         return read_rows(Path(str(source.path))), str(source.path)
-    return hub_rows(source.dataset, source.config, source.split, source.revision), source.dataset
+    return hub_rows(source, "--set prompts.source=file --set prompts.path=FILE"), source.dataset
 
 
 def _world(source: WorldPrompts, recipe: Recipe) -> list[dict[str, Any]]:

@@ -70,6 +70,7 @@ class HubPrompts(Section):
 
 
 Prompts = Annotated[WorldPrompts | FilePrompts | HubPrompts, Field(discriminator="source")]
+_SOURCES: dict[Any, type[Section]] = {"world": WorldPrompts, "file": FilePrompts, "hub": HubPrompts}
 
 
 class SampleStage(Section):
@@ -306,6 +307,8 @@ def _apply(data: dict[str, Any], override: str) -> None:
             node[part] = {}
         node = _child(node, part, override)
     value = yaml.safe_load(text)
+    if key == "prompts.source" and isinstance(node, dict):
+        _change_source(node, value)
     if isinstance(node, list):
         _child(node, last, override)
         node[int(last)] = value
@@ -313,6 +316,14 @@ def _apply(data: dict[str, Any], override: str) -> None:
         node[last] = value
     else:
         raise InputError(f"--set {override!r}: {'.'.join(parents)} is a plain value, it has no {last!r}")
+
+
+def _change_source(prompts: dict[str, Any], source: str) -> None:
+    """Drop what the recipe says of its own source and the new one cannot have: dataset, n_train."""
+    old, new = _SOURCES.get(prompts.get("source", "")), _SOURCES.get(source)
+    if old and new:
+        for key in set(old.model_fields) - set(new.model_fields):
+            prompts.pop(key, None)
 
 
 def _child(node: Any, part: str, override: str) -> Any:

@@ -8,7 +8,7 @@ else is made again; engine calls that are already in the ledger are not repaid.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -35,7 +35,7 @@ class Outcome:
     """What a stage did. `facts` are numbers for the card and the report."""
 
     account: Account
-    rows: dict[str, int | None]  # output file -> rows, None for a file that is no table
+    rows: Mapping[str, int | None]  # output file -> rows, None for a file that is no table
     usage: Usage = Usage()
     cached: int = 0  # engine calls answered by the ledger
     facts: dict[str, Any] = field(default_factory=dict)

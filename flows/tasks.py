@@ -24,7 +24,7 @@ def _worth_retrying(task: Task[..., Any], task_run: TaskRun, state: State[Any]) 
 
 
 # NO_CACHE: the manifest and the ledger decide what is current, by content.
-_task = task(
+stage_task = task(
     task_run_name="{stage.name}",
     retries=2,
     retry_delay_seconds=[5, 30],
@@ -44,4 +44,4 @@ def run_wave(run_dir: Path, recipe: Recipe, wave: list[Stage]) -> list[tuple[Out
 
 
 def _named(stage: Stage) -> Task[[Path, Recipe, Stage], tuple[Outcome, float]]:
-    return _task.with_options(name=stage.name.split("/")[0])
+    return stage_task.with_options(name=stage.name.split("/")[0])

@@ -59,17 +59,15 @@ def work(run_dir: Path, recipe: Recipe, stage: Stage) -> Outcome:
     config.output.rename(final)
     for left_over in final.parent.glob(f".{model}-*"):
         shutil.rmtree(left_over)
-    account = Account(stage.name, sum(result.counts.values()))
-    for reason, n in result.counts.items():
-        if reason == "used":
-            account.keep(n)
-        else:
-            account.reject(reason, n)
+    account = Account(stage.name, result.counts["rows"])
+    account.keep(result.counts["used"])
+    for reason in result.counts.keys() - {"rows", "used"}:
+        account.reject(reason, result.counts[reason])
     facts = {
         "steps": result.steps,
         "first_loss": result.losses[0],
         "last_loss": sum(result.losses[-10:]) / len(result.losses[-10:]),
-        "held_out": result.evals[result.best_epoch] if result.evals else {},
+        "held_out": result.held_out,
         "tokens_packed": result.n_tokens,
         "tokens_unpacked": result.n_path_tokens,
     }

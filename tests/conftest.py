@@ -1,7 +1,7 @@
 """Settings of the whole test session, made before any library reads them.
 
 Tests run offline, on one thread a process (several test processes share the cores), and keep
-Prefect's, the Hub's and matplotlib's files in a temporary folder.
+Prefect's and the Hub's files in a temporary folder.
 """
 
 from __future__ import annotations
@@ -29,8 +29,6 @@ os.environ.update(
     DO_NOT_TRACK="1",
     VLLM_NO_USAGE_STATS="1",
     VLLM_LOGGING_LEVEL="ERROR",
-    MPLBACKEND="Agg",
-    MPLCONFIGDIR=str(SESSION_HOME / "matplotlib"),
 )
 for name in ("HF_TOKEN", "HF_ENDPOINT", "OPENAI_API_KEY", "PREFECT_API_URL"):
     os.environ.pop(name, None)

@@ -10,6 +10,7 @@ linearly over the second half.
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -105,6 +106,11 @@ def save(model: LlamaForCausalLM, out: Path) -> None:
     copy.generation_config.do_sample, copy.generation_config.temperature = True, 0.8
     copy.to(torch.bfloat16).save_pretrained(out)
     tokenizer.save_pretrained(out)
+    settings = out / "tokenizer_config.json"
+    read = json.loads(settings.read_text())
+    read.pop("backend", None)
+    read["tokenizer_class"] = "PreTrainedTokenizerFast"  # the name that Transformers 4 and 5 both know
+    settings.write_text(json.dumps(read, indent=2) + "\n")
 
 
 def main() -> None:

@@ -67,6 +67,18 @@ def test_set_reaches_nested_keys_and_list_items(tmp_path):
     )
 
 
+def test_another_source_of_prompts_leaves_behind_what_only_the_old_one_had(tmp_path):
+    local = ["prompts.source=file", "prompts.path=mine.jsonl"]
+    for name in ("gsm8k-vllm", "quickstart"):
+        assert load_recipe(name, local).prompts.path == "mine.jsonl"
+        assert load_recipe(name, local[::-1]).prompts.path == "mine.jsonl"
+    assert load_recipe("gsm8k-vllm", local).prompts.fields.prompt == "question"  # what both have is kept
+    with pytest.raises(InputError, match="unknown key 'prompts.pth'; did you mean 'path'"):
+        load_recipe("gsm8k-vllm", [*local, "prompts.pth=x"])
+    with pytest.raises(InputError, match="prompts"):
+        load_recipe("gsm8k-vllm", ["prompts.source=fil"])
+
+
 @pytest.mark.parametrize("override", ["sample.n", "=3", "decontaminate.against.7.path=x", "name.first=x"])
 def test_a_set_that_cannot_be_applied_says_so(tmp_path, override):
     with pytest.raises(InputError, match="--set"):

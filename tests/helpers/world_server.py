@@ -2,7 +2,8 @@
 
     python world_server.py PORT_FILE LOG_FILE
 
-Sample i of a request is a function of (messages, prefill, seed + i) alone, so an interrupted
+Asked to judge two solutions, it prefers the right one, with log-probabilities of both letters if they are
+wanted. Sample i of a request is a function of (messages, prefill, seed + i) alone, so an interrupted
 and an uninterrupted client must end up with the same texts. Every answered request is a line
 of the log, written before the answer goes out. It calls itself vLLM because it can continue
 an assistant turn.
@@ -11,7 +12,9 @@ an assistant turn.
 from __future__ import annotations
 
 import json
+import math
 import random
+import re
 import sys
 import threading
 import time
@@ -22,6 +25,15 @@ from samplers.policy import world
 from store.ids import derived_seed
 
 DELAY_SECONDS = 0.01
+# The question and the two solutions in the judge templates `policy` and `pairwise`.
+JUDGE_PROMPTS = (
+    re.compile(r"(.*?)\n\nSolution A:\n(.*)\n\nSolution B:\n(.*)\n\nWhich solution is right\?", re.DOTALL),
+    re.compile(
+        r".*<question>\n(.*)\n</question>.*<solution_a>\n(.*)\n</solution_a>"
+        r".*<solution_b>\n(.*)\n</solution_b>",
+        re.DOTALL,
+    ),
+)
 _log_lock = threading.Lock()
 
 
@@ -36,22 +48,46 @@ def solution(problem: world.Problem, prefill: str, seed: int) -> str:
     return f"The answer is {answer}."
 
 
-def reply(body: dict) -> dict:
-    messages = body["messages"]
+def judgement(question: str, a: str, b: str) -> dict:
+    """The verdict on two solutions, in four tokens."""
+    problem = world.parse(question.strip())
+    right = [text.endswith(f"The answer is {problem.answer}.") for text in (a, b)]
+    letter = "C" if right[0] == right[1] else "A" if right[0] else "B"
+    likely = {"A": 0.4, "B": 0.4} if letter == "C" else {x: 0.9 if x == letter else 0.1 for x in "AB"}
+    places = [{token: 1.0} for token in ("Judged.\n", "[[")] + [{letter: 0.2} | likely, {"]]": 1.0}]
+    content = [
+        {
+            "token": said,
+            "logprob": math.log(place[said]),
+            "top_logprobs": [{"token": token, "logprob": math.log(p)} for token, p in place.items()],
+        }
+        for place in places
+        for said in list(place)[:1]
+    ]
+    return {"text": f"Judged.\n[[{letter}]]", "logprobs": {"content": content}}
+
+
+def draw(messages: list[dict], seed: int) -> dict:
+    """One answer: a verdict where two solutions are shown, else a solution or the rest of one."""
+    shown = next((found for form in JUDGE_PROMPTS if (found := form.match(messages[0]["content"]))), None)
+    if shown:
+        return judgement(*shown.groups())
     prefill = messages[-1]["content"] if messages[-1]["role"] == "assistant" else ""
     problem = world.parse(messages[0]["content"].strip())
-    texts = [
-        solution(problem, prefill, derived_seed("server", messages, body["seed"] + i))
-        for i in range(body["n"])
-    ]
+    return {"text": solution(problem, prefill, derived_seed("server", messages, seed))}
+
+
+def reply(body: dict) -> dict:
+    drawn = [draw(body["messages"], body["seed"] + i) for i in range(body["n"])]
     choices = [
         {
             "index": i,
-            "message": {"role": "assistant", "content": text},
+            "message": {"role": "assistant", "content": answer["text"]},
             "finish_reason": "stop",
-            "token_ids": list(range(len(text.split()))),
+            "token_ids": list(range(len(answer["text"].split()))),
+            "logprobs": answer.get("logprobs") if body.get("logprobs") else None,
         }
-        for i, text in enumerate(texts)
+        for i, answer in enumerate(drawn)
     ]
     total = sum(len(choice["token_ids"]) for choice in choices)
     usage = {"prompt_tokens": 10, "completion_tokens": total, "total_tokens": 10 + total}

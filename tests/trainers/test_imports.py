@@ -7,7 +7,7 @@ import sys
 
 SCRIPT = """
 import sys
-for name in ("polars", "prefect", "vllm", "datasets", "openai", "matplotlib"):
+for name in ("polars", "prefect", "vllm", "datasets", "openai"):
     sys.modules[name] = None  # importing it now raises ImportError
 import trainers, trainers.__main__
 loaded = {name.partition(".")[0] for name in sys.modules}
