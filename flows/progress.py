@@ -33,7 +33,7 @@ class Meter:
 
     def __init__(self, label: str, total: int, unit: str = "calls") -> None:
         self.label, self.total, self.unit = label, total, unit
-        self.done = self.cached = 0
+        self.done = self.cached = self.at_first = 0
         self.live = sys.stdout.isatty()
         self.artifact = _Artifact(label)
 
@@ -51,11 +51,14 @@ class Meter:
         return time.monotonic() - self.started
 
     def tick(self, n: int = 1) -> None:
-        self.done += n
         now = time.monotonic()
+        if not self.done:  # the time until then, when the model loads, is no part of the rate
+            self.first = self.shown = now
+            self.at_first = n
+        self.done += n
         if now - self.shown >= (LIVE_SECONDS if self.live else LOG_SECONDS):
             self.shown = now
-            self._show(self.seconds)
+            self._show(now - self.first)
             self.artifact.update(self.done, self.total)
 
     def saw(self, completion: Completion) -> None:
@@ -64,7 +67,7 @@ class Meter:
         self.tick()
 
     def _show(self, seconds: float) -> None:
-        rate = self.done / max(seconds, 1e-9)
+        rate = (self.done - self.at_first) / max(seconds, 1e-9)
         left = max(self.total - self.done, 0) / max(rate, 1e-9)
         if self.live:
             width = 24

@@ -85,8 +85,7 @@ def _chain(run_dir: Path, recipe: Recipe) -> Iterator[list[Stage]]:
     yield build.stages(run_dir, recipe)
     if recipe.train:
         close_engines()
-        for model in recipe.train.models:
-            yield [train.stage(recipe, model)]
+        yield train.stages(recipe)
     if recipe.evaluate:
         yield evaluate.score_stages(run_dir, recipe)
         yield [evaluate.stage(run_dir, recipe)]

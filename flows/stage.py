@@ -63,7 +63,7 @@ Runner = Callable[[Path, Recipe, list[Stage]], list[tuple[Outcome, float]]]
 def run_stages(
     run_dir: Path, recipe: Recipe, stages: list[Stage], manifest: Manifest, runner: Runner
 ) -> None:
-    """Bring one stage's shards up to date, `shards_in_flight` at a time; drop shards it no longer has."""
+    """Bring a stage up to date, numbered shards `shards_in_flight` at a time; drop parts it has no more."""
     verb = stages[0].name.split("/")[0]
     _forget(manifest, run_dir, verb, {stage.name for stage in stages})
     hashes = {stage.name: stage.input_hashes(run_dir) for stage in stages}
@@ -71,8 +71,9 @@ def run_stages(
     todo = [stage for stage in stages if not manifest.is_current(stage.name, marks[stage.name])]
     if len(todo) < len(stages):
         say(f"{verb} up to date {len(stages) - len(todo)}/{len(stages)}")
-    for start in range(0, len(todo), recipe.shards_in_flight):
-        wave = todo[start : start + recipe.shards_in_flight]
+    at_once = recipe.shards_in_flight if stages[0].name.split("/")[-1].isdigit() else 1
+    for start in range(0, len(todo), at_once):
+        wave = todo[start : start + at_once]
         for stage in wave:
             _say_why(manifest, stage, hashes[stage.name])
             manifest.start(stage.name, stage.settings, hashes[stage.name], stage.version)

@@ -28,7 +28,13 @@ def model_dir(model: str) -> str:
     return f"models/{model}"
 
 
-def stage(recipe: Recipe, model: str) -> Stage:
+def stages(recipe: Recipe) -> list[Stage]:
+    """One stage a model."""
+    assert recipe.train
+    return [_stage(recipe, model) for model in recipe.train.models]
+
+
+def _stage(recipe: Recipe, model: str) -> Stage:
     assert recipe.train
     settings = recipe.train.model_dump(exclude={"models"}) | {"base": base_model(recipe), "seed": recipe.seed}
     inputs = tuple(set_file(SET_OF[model], split) for split in ("train", "test"))
