@@ -10,7 +10,9 @@ from data_cards.run import Facts, Run
 from data_cards.summary import (
     eval_set_lines,
     evidence_lines,
+    has_judged_pairs,
     headline,
+    model_name,
     models,
     rates,
     set_lines,
@@ -50,6 +52,7 @@ def dataset_card(run: Run, repo: str = "OWNER/NAME", plot: str | None = None) ->
         judge={name: rates(run.judge.get(name) or {}) for name in ("calibration", "bias")}
         if run.judge
         else {},
+        judged_pairs=has_judged_pairs(run),
         gains=headline(run),
     )
 
@@ -78,7 +81,7 @@ def model_card(run: Run, model: str, config: Facts, metrics: Facts | None = None
 def _dataset_fields(run: Run) -> dict[str, Any]:
     rows = sum(line.train + line.test for line in set_lines(run))
     tags = ["synthetic", "reward-model", "trl", *(SET_TAGS[name] for name in sorted(run.datasets))]
-    tags += ["rlaif"] if run.judge else []
+    tags += ["rlaif"] if has_judged_pairs(run) else []
     tags += ["math-shepherd"] if "stepwise" in run.datasets and run.recipe.get("rollout") else []
     return {
         "license": run.recipe.get("licence"),
@@ -119,4 +122,4 @@ def _base(run: Run) -> str:
         or (run.recipe.get("engine") or {}).get("model")
         or "unknown"
     )
-    return str(base).rstrip("/").rsplit("/", 1)[-1] if str(base).startswith(("/", ".")) else str(base)
+    return model_name(str(base))

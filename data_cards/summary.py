@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePath
 from typing import Any
 
 import polars as pl
@@ -132,11 +133,22 @@ def models(run: Run) -> list[dict[str, str]]:
             {
                 "role": role,
                 "engine": engine.get("kind", ""),
-                "model": engine.get("model", ""),
+                "model": model_name(engine.get("model", "")),
                 "revision": revision,
             }
         )
     return found
+
+
+def model_name(model: str) -> str:
+    """A Hub name, or the name a server knows, as it is; of a local folder its last part, never the path."""
+    return PurePath(model).name if model.startswith(("/", ".", "~")) else model
+
+
+def has_judged_pairs(run: Run) -> bool:
+    """Some preference was decided by a judge; a judge that was only calibrated labels nothing."""
+    frames = (run.datasets.get("preference") or {}).values()
+    return any((frame["evidence"] == "judge").any() for frame in frames)
 
 
 @dataclass(frozen=True)

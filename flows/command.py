@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from flows.preflight import check_recipe
+from flows.preflight import check_inputs, check_models
 from flows.progress import say
 from flows.recipe import Recipe, load_recipe
 from flows.server import prefect_server
@@ -23,9 +23,11 @@ LIBRARY_ENV = {"PREFECT_LOGGING_LEVEL": "CRITICAL", "DO_NOT_TRACK": "1", "OMP_WA
 
 
 def run(args: argparse.Namespace) -> int:
+    for key, value in LIBRARY_ENV.items():
+        os.environ.setdefault(key, value)
     recipe = load_recipe(args.recipe, args.set)
     run_dir = Path(args.out or f"runs/{recipe.name}")
-    check_recipe(recipe, run_dir)
+    check_inputs(recipe, run_dir)
     _prepare(run_dir, resume=args.resume, fresh=args.fresh)
     with _only_writer(run_dir):
         return _guarded(args, recipe, run_dir)
@@ -41,6 +43,7 @@ def _guarded(args: argparse.Namespace, recipe: Recipe, run_dir: Path) -> int:
         if args.plan:
             from flows.plan import print_plan
 
+            check_models(recipe)
             return print_plan(run_dir, recipe)
         _run_flow(recipe, run_dir, args.max_calls)
     except BudgetExhausted as stop:
@@ -63,9 +66,9 @@ def _guarded(args: argparse.Namespace, recipe: Recipe, run_dir: Path) -> int:
 
 
 def _run_flow(recipe: Recipe, run_dir: Path, max_calls: int | None) -> None:
-    for key, value in LIBRARY_ENV.items():
-        os.environ.setdefault(key, value)
     with prefect_server(run_dir / ".prefect-server.log") as server:
+        check_models(recipe)  # takes seconds, in which the server comes up
+
         from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
         from flows.run import flow_of

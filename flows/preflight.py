@@ -7,31 +7,35 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from flows.recipe import EvalSet, FilePrompts, Recipe
+from labelers.templates import load_template
 from samplers.engines import EngineConfig, open_engine
 from store.errors import InputError
 
 MIN_FREE_BYTES = 200 * 2**20  # a small run with its models and report writes some tens of MB
 
 
-def check_recipe(recipe: Recipe, run_dir: Path) -> None:
+def check_inputs(recipe: Recipe, run_dir: Path) -> None:
+    """What takes no time: the files that the recipe names, and room for the run."""
     if isinstance(recipe.prompts, FilePrompts):
         _need_file(recipe.prompts.path, "prompts.path")
     for i, eval_set in enumerate(recipe.decontaminate.against):
         _check_eval_set(eval_set, f"decontaminate.against.{i}.path")
-    for config in _engines(recipe):
-        engine = open_engine(config)  # finds and fingerprints the model; loads no weights
-        if engine.kind == "openai":
-            engine.start()  # a dead server or a wrong key is noticed now, not when its stage comes
-        engine.close()
-    if recipe.train and recipe.train.base is not None:
-        _need_model(recipe.train.base, None, "train.base")
     if recipe.judge:
-        from labelers.templates import load_template
-
         load_template(recipe.judge.template)
     if recipe.runner == "ray" and find_spec("prefect_ray") is None:
         raise InputError("runner: ray needs prefect-ray: pip install 'rewardsmith[ray]'")
     _check_disk(run_dir)
+
+
+def check_models(recipe: Recipe) -> None:
+    """What takes seconds: every model is there and whole, every server answers. No weights are loaded."""
+    for config in _engines(recipe):
+        engine = open_engine(config)
+        if engine.kind == "openai":
+            engine.start()
+        engine.close()
+    if recipe.train and recipe.train.base is not None:
+        _need_model(recipe.train.base, None, "train.base")
 
 
 def _engines(recipe: Recipe) -> list[EngineConfig]:

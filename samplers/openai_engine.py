@@ -67,6 +67,7 @@ class OpenAIEngine:
         self._key_name = api_key_env
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pool: EndpointPool | None = None
+        self._starting = threading.Lock()
         self._owner = ""
         self._largest_n = MAX_N
         self._successes = 0
@@ -77,15 +78,16 @@ class OpenAIEngine:
 
     def start(self) -> None:
         """Contact the servers: is anyone there, is the key good, is the model served?"""
-        if self._loop is not None:
-            return
-        self._loop = asyncio.new_event_loop()
-        threading.Thread(target=self._loop.run_forever, name="openai-engine", daemon=True).start()
-        try:
-            self._pool = self._run(self._connect())
-        except BaseException:
-            self.close()
-            raise
+        with self._starting:  # shards in flight share the engine: only one connects, the others wait
+            if self._loop is not None:
+                return
+            self._loop = asyncio.new_event_loop()
+            threading.Thread(target=self._loop.run_forever, name="openai-engine", daemon=True).start()
+            try:
+                self._pool = self._run(self._connect())
+            except BaseException:
+                self.close()
+                raise
 
     def sample(self, requests: Iterable[Request]) -> Iterator[tuple[Request, Completion]]:
         waiting = groups(requests, lambda: self._largest_n)

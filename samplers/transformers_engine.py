@@ -103,12 +103,19 @@ def _load(source: str, commit: str | None, dtype: str) -> Any:
     """The network on the best device here; a checkpoint's own number format is kept on a GPU only."""
     import torch
     from transformers import AutoModelForCausalLM
+    from transformers.utils import logging as transformers_logging
 
+    transformers_logging.disable_progress_bar()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     if dtype == "auto" and device == "cpu":
         dtype = "float32"
     try:
-        network = AutoModelForCausalLM.from_pretrained(source, revision=commit, dtype=dtype)
+        network, found = AutoModelForCausalLM.from_pretrained(
+            source, revision=commit, dtype=dtype, output_loading_info=True
+        )
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise InputError(f"transformers cannot load {source}: {' '.join(str(error).split())}") from error
+    if missing := sorted(found["missing_keys"]):
+        # Transformers only warns, and would sample from random weights.
+        raise InputError(f"{source} lacks {len(missing)} tensors of its model, the first is {missing[0]}")
     return network.to(device).eval()

@@ -14,6 +14,7 @@ import json
 import os
 import secrets
 import socket
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,8 @@ def write_text(path: Path | str, text: str) -> None:
 
 
 def write_json(path: Path | str, value: Any) -> None:
-    write_text(path, json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+    """Strict JSON, which has no NaN: a number that is not finite is written as null."""
+    write_text(path, json.dumps(_finite(value), ensure_ascii=False, indent=2, allow_nan=False) + "\n")
 
 
 def read_json(path: Path | str) -> Any:
@@ -88,6 +90,14 @@ def sync_folder(folder: Path) -> None:
 def host_name() -> str:
     """This host's name with nothing in it that a file name cannot hold."""
     return "".join(c if c.isalnum() or c == "-" else "-" for c in socket.gethostname()) or "host"
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 def _write_durably(path: Path, data: bytes) -> None:

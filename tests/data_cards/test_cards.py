@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 import yaml
 from hypothesis import given
@@ -58,8 +59,24 @@ def test_the_header_is_read_by_the_hub_library(card: str) -> None:
 
     data = DatasetCard(card).data
     assert data.license == "apache-2.0" and data.size_categories == ["1K<n<10K"]
-    assert {"synthetic", "rlaif", "process-reward-model"} <= set(data.tags)
+    assert {"synthetic", "process-reward-model"} <= set(data.tags)
     assert [config["config_name"] for config in header(card)["configs"]] == sorted(SCHEMAS)
+
+
+def test_a_judge_that_labelled_no_pair_is_not_called_a_label() -> None:
+    run = made_run()
+    pairs = {s: f.with_columns(evidence=pl.lit("judge")) for s, f in run.datasets["preference"].items()}
+    judged = replace(run, datasets={**run.datasets, "preference": pairs})
+    for card, expected in ((dataset_card(run), False), (dataset_card(judged), True)):
+        assert ("rlaif" in header(card)["tags"]) == expected
+        assert ("Judged preferences" in card) == expected
+
+
+def test_a_local_model_folder_is_named_without_its_path() -> None:
+    run = made_run()
+    recipe = run.recipe | {"engine": {"kind": "vllm", "model": "/home/someone/models/policy"}}
+    card = dataset_card(replace(run, manifest={**run.manifest, "recipe": recipe}))
+    assert "/home/someone" not in card and "| policy | vllm | policy |" in card
 
 
 def test_the_card_tells_how_the_set_was_made(card: str) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -297,6 +298,13 @@ def test_a_prefill_goes_only_to_a_server_that_can_continue_it(opened: Opener) ->
         assert (body["top_k"], body["repetition_penalty"]) == (-1, 1.0)  # not those of generation_config.json
     with ChatServer() as server, pytest.raises(InputError, match="which only vLLM and SGLang"):
         texts(opened(server), asks(1, prefill="So "))
+
+
+def test_shards_that_begin_together_share_one_connection(opened: Opener) -> None:
+    with ChatServer() as server, ThreadPoolExecutor(4) as pool:
+        engine = opened(server)
+        said = list(pool.map(lambda _: texts(engine, asks(2)), range(4)))
+    assert all(one == said[0] and len(one) == 2 for one in said)
 
 
 def test_nothing_to_do_contacts_nobody(opened: Opener) -> None:

@@ -127,6 +127,12 @@ def test_json_is_the_same_bytes_each_time_and_reads_back(tmp_path):
     assert len(file_hash(tmp_path / "b.json")) == 32
 
 
+def test_json_has_no_nan_which_other_readers_refuse(tmp_path):
+    write_json(tmp_path / "m.json", {"auc": float("nan"), "rows": [(float("inf"), 0.5)]})
+    assert (tmp_path / "m.json").read_text().count("null") == 2
+    assert read_json(tmp_path / "m.json") == {"auc": None, "rows": [[None, 0.5]]}
+
+
 def test_broken_json_is_reported_with_its_line(tmp_path):
     (tmp_path / "m.json").write_text('{\n "a": 1,\n}')
     with pytest.raises(InputError, match=r"m\.json:3: not valid JSON"):
