@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import polars as pl
 
 from curation import sets
 from curation.audit import Finding, Sources, audit, audit_split
-from curation.evidence import labels_from_verdicts
+from curation.evidence import labels_from_verdicts, labels_from_votes
 from flows.decontaminate import CLEAN
 from flows.judge import CONSENSUS_FILE
 from flows.recipe import Recipe
@@ -18,6 +18,7 @@ from flows.rollout import STEPS_DIR
 from flows.sample import COMPLETIONS_DIR
 from flows.stage import Outcome, Stage
 from flows.verify import VERDICTS_DIR
+from flows.vote import VOTES_FILE
 from labelers.judge import CONSENSUS
 from store.accounting import Account
 from store.errors import InputError
@@ -31,6 +32,7 @@ from store.tables import (
     RANKING,
     STEPS,
     STEPWISE,
+    VOTES,
 )
 
 HONEST_TOO = ("chosen_by_position",)  # also where one recorded model always beats the other
@@ -62,7 +64,10 @@ def stages(run_dir: Path, recipe: Recipe) -> list[Stage]:
         inputs = [CLEAN, *(f"{folder}/{shard}" for folder in folders for shard in shards)]
         if name == "preference" and recipe.judge:
             inputs.append(CONSENSUS_FILE)
-        settings = {"seed": recipe.seed, "heldout_fraction": recipe.build.heldout_fraction}
+        settings: dict[str, Any] = {"seed": recipe.seed, "heldout_fraction": recipe.build.heldout_fraction}
+        if recipe.vote:
+            inputs.append(VOTES_FILE)
+            settings["min_margin"] = recipe.vote.min_margin
         settings |= {key: getattr(recipe.build, key) for key in _SETTINGS.get(name, ())}
         outputs = (set_file(name, "train"), set_file(name, "test"))
         found.append(Stage(f"build/{name}", work, settings, tuple(inputs), outputs))
@@ -71,7 +76,7 @@ def stages(run_dir: Path, recipe: Recipe) -> list[Stage]:
 
 def work(run_dir: Path, recipe: Recipe, stage: Stage) -> Outcome:
     name = stage.name.split("/")[1]
-    made = _made(run_dir)
+    made = _made(run_dir, recipe)
     table, account = _BUILDERS[name](run_dir, recipe, made)
     train, test = sets.split_by_prompt(table, recipe.build.heldout_fraction, recipe.seed)
     findings = audit({name: table}, Sources(*made)) + audit_split(train, test)
@@ -98,12 +103,15 @@ def refuse_wrong_labels(name: str, findings: list[Finding]) -> None:
         )
 
 
-def _made(run_dir: Path) -> Made:
-    return Made(
-        read_table(run_dir / CLEAN, PROMPTS),
-        read_table(run_dir / COMPLETIONS_DIR, COMPLETIONS),
-        labels_from_verdicts(read_table(run_dir / VERDICTS_DIR, COMPLETION_VERDICTS)),
-    )
+def _made(run_dir: Path, recipe: Recipe) -> Made:
+    """A verifier decides where a prompt has an answer; elsewhere a clear majority does."""
+    prompts = read_table(run_dir / CLEAN, PROMPTS)
+    labels = labels_from_verdicts(read_table(run_dir / VERDICTS_DIR, COMPLETION_VERDICTS))
+    if recipe.vote:
+        unanswered = prompts.filter(pl.col("answer").is_null())["prompt_id"].to_list()
+        votes = read_table(run_dir / VOTES_FILE, VOTES).filter(pl.col("prompt_id").is_in(unanswered))
+        labels = pl.concat([labels, labels_from_votes(votes, recipe.vote.min_margin)])
+    return Made(prompts, read_table(run_dir / COMPLETIONS_DIR, COMPLETIONS), labels)
 
 
 def _preference(run_dir: Path, recipe: Recipe, made: Made) -> Built:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import fcntl
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Iterator
@@ -28,7 +29,9 @@ def run(args: argparse.Namespace) -> int:
     recipe = load_recipe(args.recipe, args.set)
     run_dir = Path(args.out or f"runs/{recipe.name}")
     check_inputs(recipe, run_dir)
-    _prepare(run_dir, resume=args.resume, fresh=args.fresh)
+    _prepare(run_dir, resume=args.resume, fresh=args.fresh and not args.plan)
+    if recipe.runner == "ray" and args.max_calls is not None:
+        raise InputError("--max-calls counts calls of one process; it cannot bound a run on ray")
     with _only_writer(run_dir):
         return _guarded(args, recipe, run_dir)
 
@@ -38,7 +41,7 @@ def _guarded(args: argparse.Namespace, recipe: Recipe, run_dir: Path) -> int:
     from flows.__main__ import EXIT_BUDGET, EXIT_FAILED, EXIT_INTERRUPTED
     from samplers.cached import BudgetExhausted
 
-    again = f"continue with: flows run {args.recipe} {_sets(args.set)}--out {run_dir}"
+    again = f"continue with: {_command(args, run_dir)}"
     try:
         if args.plan:
             from flows.plan import print_plan
@@ -80,8 +83,9 @@ def _run_flow(recipe: Recipe, run_dir: Path, max_calls: int | None) -> None:
             flow_of(recipe)(recipe, str(run_dir), max_calls)
 
 
-def _sets(overrides: list[str]) -> str:
-    return "".join(f"--set {override!r} " for override in overrides)
+def _command(args: argparse.Namespace, run_dir: Path) -> str:
+    sets = [word for override in args.set for word in ("--set", override)]
+    return shlex.join(["flows", "run", args.recipe, *sets, "--out", str(run_dir)])
 
 
 def _prepare(run_dir: Path, resume: bool, fresh: bool) -> None:

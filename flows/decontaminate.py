@@ -10,7 +10,7 @@ from curation.decontamination import REPORT, TOTALS, Settings, decontaminate
 from curation.evalsets import EvalRow, eval_set_from_prompts, load_eval_set
 from flows.inputs import dotted, hub_rows
 from flows.prompts import LOADED
-from flows.recipe import EvalSet, Recipe
+from flows.recipe import OWN_TEST, EvalSet, Recipe
 from flows.stage import Outcome, Stage
 from store.accounting import Account
 from store.shards import read_table, write_table
@@ -18,7 +18,6 @@ from store.tables import PROMPTS
 
 CLEAN = "tables/clean_prompts.parquet"
 CONTAMINATION = "tables/contamination.parquet"
-OWN_TEST = "test split of this run"
 
 
 def stage(recipe: Recipe) -> Stage:

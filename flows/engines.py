@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
+from threading import Lock, local
 from typing import Any
 
 from flows.stage import Usage
@@ -16,12 +17,12 @@ from store.ledger import Ledger
 
 
 class MeteredEngine:
-    """An engine that counts its calls and tokens and the seconds spent inside it."""
+    """An engine that counts its calls, tokens and seconds; each thread, hence each shard, its own."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.kind, self.model, self.revision = engine.kind, engine.model, engine.revision
-        self._spent = Usage()
+        self._local = local()
 
     def render(self, request: Request) -> Any:
         return self.engine.render(request)
@@ -47,18 +48,19 @@ class MeteredEngine:
         self.engine.close()
 
     def usage(self) -> Usage:
-        """Usage since the last call of this method."""
-        spent, self._spent = self._spent, Usage()
+        """This thread's usage since its last call of this method."""
+        spent, self._local.spent = getattr(self._local, "spent", Usage()), Usage()
         return spent
 
     def _add(self, more: Usage) -> None:
-        a, b, c, d = self._spent
-        self._spent = Usage(
+        a, b, c, d = getattr(self._local, "spent", Usage())
+        self._local.spent = Usage(
             a + more.calls, b + more.prompt_tokens, c + more.new_tokens, d + more.engine_seconds
         )
 
 
 _open: dict[str, MeteredEngine] = {}
+_opening = Lock()
 _budget: Budget | None = None
 
 
@@ -74,9 +76,17 @@ def budget() -> Budget | None:
 
 def engine_for(config: EngineConfig) -> MeteredEngine:
     key = config.model_dump_json()
-    if key not in _open:
-        _open[key] = MeteredEngine(open_engine(config))
-    return _open[key]
+    with _opening:
+        if key not in _open:
+            _open[key] = MeteredEngine(open_engine(config))
+        return _open[key]
+
+
+def identity(config: EngineConfig) -> dict[str, Any]:
+    """What an engine's answers depend on: not where it stands, nor how busy it may get."""
+    engine = engine_for(config)
+    kept = config.model_dump(include={"chat_template", "dtype", "max_model_len"})
+    return {"kind": engine.kind, "model": engine.model, "revision": engine.revision} | kept
 
 
 def close_engines() -> None:

@@ -6,7 +6,7 @@ Inference writes one score table a model; everything else is a pure function of 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -26,6 +26,9 @@ from labelers.votes import vote
 from store.accounting import Account
 from store.shards import file_hash, read_table, write_json, write_table
 from store.tables import COMPLETION_VERDICTS, COMPLETIONS, PROMPTS, SCORES
+
+if TYPE_CHECKING:
+    from trainers.score import Score
 
 METRICS_FILE = "scores/best_of_n.json"
 CURVES_FILE = "scores/best_of_n.parquet"
@@ -69,6 +72,7 @@ def score_work(run_dir: Path, recipe: Recipe, stage: Stage) -> Outcome:
     items = [
         Item(messages[prompt_id], tuple(split_steps(text, policy)) if model == "prm" else (text,))
         for prompt_id, text in completions.select("prompt_id", "text").iter_rows()
+        if text.strip()
     ]
     with Meter(stage.name, len(items), "completions") as meter:
         scores = score(
@@ -76,7 +80,7 @@ def score_work(run_dir: Path, recipe: Recipe, stage: Stage) -> Outcome:
         )
     table = score_table(
         completions["completion_id"].to_list(),
-        scores,
+        _with_blanks(scores, completions["text"].to_list()),
         completions,
         verdicts,
         model=model,
@@ -89,6 +93,16 @@ def score_work(run_dir: Path, recipe: Recipe, stage: Stage) -> Outcome:
     account.keep(table.height)
     write_table(table, run_dir / score_file(model), SCORES)
     return Outcome(account, {score_file(model): table.height}, usage=Usage(engine_seconds=meter.seconds))
+
+
+def _with_blanks(scores: list[Score], texts: list[str]) -> list[Score]:
+    """`scores` with a place for every blank text, which no model can read: it ranks with the worst."""
+    from trainers.score import Score
+
+    worst = min((one.reward for one in scores), default=0.0)
+    blank = Score(worst, [0.0], 0, False)
+    found = iter(scores)
+    return [next(found) if text.strip() else blank for text in texts]
 
 
 def stage(run_dir: Path, recipe: Recipe) -> Stage:
@@ -106,6 +120,7 @@ def work(run_dir: Path, recipe: Recipe, stage: Stage) -> Outcome:
     table = candidates(scores, vote(tested))
     smallest = min(table.frame.group_by("prompt_id").len()["len"].to_list(), default=0)
     ns = [n for n in recipe.evaluate.best_of if n <= smallest]
+    require(bool(ns), f"evaluate.best_of: some test prompt has only {smallest} completions; add a smaller n")
     per_prompt = curves(table, ns, recipe.seed)
     result = summary(per_prompt, seed=recipe.seed)
     metrics = {

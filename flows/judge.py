@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from flows.decontaminate import CLEAN
-from flows.engines import budget, engine_for, ledger_of
+from flows.engines import budget, engine_for, identity, ledger_of
 from flows.progress import Meter
 from flows.recipe import Recipe
 from flows.sample import COMPLETIONS_DIR
@@ -29,9 +29,9 @@ CONSENSUS_FILE = "tables/consensus.parquet"
 def stage(run_dir: Path, recipe: Recipe) -> Stage:
     assert recipe.judge
     settings = {
-        "judge": recipe.judge.model_dump(),
+        "judge": recipe.judge.model_dump(exclude={"engine"}),
         "template_hash": load_template(recipe.judge.template).hash,
-        "engine": recipe.engine_of(recipe.judge).model_dump(),
+        "engine": identity(recipe.engine_of(recipe.judge)),
         "seed": recipe.seed,
     }
     shards = sorted(path.name for path in (run_dir / COMPLETIONS_DIR).glob("*.parquet"))

@@ -6,6 +6,7 @@ them again. Time is an upper estimate: a probe of a few dozen calls does not fil
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from flows.decontaminate import CLEAN
 from flows.engines import close_engines, engine_for, ledger_of
 from flows.progress import duration, say
 from flows.recipe import Recipe
-from flows.stage import perform_here, run_facts, run_stages
+from flows.stage import perform_here, run_stages
 from labelers.segment import split_steps
 from labelers.selection import choose_ids
 from samplers.engine import Sampling
@@ -53,11 +54,7 @@ def print_plan(run_dir: Path, recipe: Recipe) -> int:
     from rich.console import Console
     from rich.table import Table
 
-    manifest = Manifest.open(run_dir)
-    manifest.describe(**run_facts(recipe))
-    for stage in (prompts.stage(recipe), decontaminate.stage(recipe)):
-        run_stages(run_dir, recipe, [stage], manifest, perform_here)
-    table = read_table(run_dir / CLEAN, PROMPTS)
+    table = _clean_prompts(recipe)
     if not recipe.sample:
         say("plan: completions are recorded, no engine is called")
         return 0
@@ -73,6 +70,16 @@ def print_plan(run_dir: Path, recipe: Recipe) -> int:
     Console().print(view)
     say("Nothing but the probe was spent; its calls are kept in the ledger. Training time is not estimated.")
     return 0
+
+
+def _clean_prompts(recipe: Recipe) -> pl.DataFrame:
+    """The prompts that a run would use, made aside: a plan changes nothing in a run but its ledger."""
+    with tempfile.TemporaryDirectory() as folder:
+        scratch = Path(folder)
+        manifest = Manifest.open(scratch)
+        for stage in (prompts.stage(recipe), decontaminate.stage(recipe)):
+            run_stages(scratch, recipe, [stage], manifest, perform_here)
+        return read_table(scratch / CLEAN, PROMPTS)
 
 
 def _probe(run_dir: Path, recipe: Recipe, table: pl.DataFrame) -> Probe:

@@ -142,6 +142,9 @@ class EvalSet(Section):
         return self
 
 
+OWN_TEST = "test split of this run"  # the eval set that a run's own test prompts make
+
+
 class DecontaminateStage(Section):
     """Drop training prompts that touch an evaluation set. The run's own test prompts always count as one."""
 
@@ -150,6 +153,13 @@ class DecontaminateStage(Section):
     threshold: float = Field(
         0.6, gt=0, le=1, description="share of a long eval text's n-grams that makes a hit"
     )
+
+    @model_validator(mode="after")
+    def _distinct_names(self) -> DecontaminateStage:
+        names = [eval_set.name for eval_set in self.against]
+        if len({*names, OWN_TEST}) <= len(names):
+            raise ValueError(f"eval sets need names of their own, other than {OWN_TEST!r}; given: {names}")
+        return self
 
 
 class BuildStage(Section):
@@ -184,7 +194,7 @@ class TrainStage(Section):
 class EvaluateStage(Section):
     """Best-of-n on the test prompts."""
 
-    best_of: list[int] = [1, 2, 4, 8, 16]
+    best_of: list[Annotated[int, Field(ge=1)]] = [1, 2, 4, 8, 16]
 
 
 class Recipe(Section):

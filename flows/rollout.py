@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from flows.decontaminate import CLEAN
-from flows.engines import budget, engine_for, ledger_of
+from flows.engines import budget, engine_for, identity, ledger_of
 from flows.progress import Meter
 from flows.recipe import Recipe
 from flows.sample import COMPLETIONS_DIR
@@ -27,8 +27,8 @@ STEPS_DIR = "tables/steps"
 def stages(run_dir: Path, recipe: Recipe) -> list[Stage]:
     assert recipe.rollout
     settings = {
-        "rollout": recipe.rollout.model_dump(),
-        "engine": recipe.engine_of(recipe.rollout).model_dump(),
+        "rollout": recipe.rollout.model_dump(exclude={"engine"}),
+        "engine": identity(recipe.engine_of(recipe.rollout)),
         "seed": recipe.seed,
     }
     shards = sorted(path.name for path in (run_dir / COMPLETIONS_DIR).glob("*.parquet"))

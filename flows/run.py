@@ -30,10 +30,11 @@ from flows import (
 )
 from flows.engines import allow_calls, close_engines
 from flows.recipe import Recipe
-from flows.stage import Stage, run_facts, run_stages
+from flows.stage import Stage, forget_other_verbs, run_facts, run_stages
 from flows.tasks import run_wave
 from store.files import write_text
 from store.manifest import Manifest
+from store.redact import redact
 
 
 @flow(name="dataset-run", flow_run_name="{recipe.name}", validate_parameters=True)
@@ -48,7 +49,10 @@ def dataset_run(recipe: Recipe, out: str | None = None, max_calls: int | None = 
     run_dir = Path(out or f"runs/{recipe.name}")
     manifest = Manifest.open(run_dir)
     manifest.describe(**run_facts(recipe))
-    write_text(run_dir / "recipe.yaml", yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False))
+    write_text(
+        run_dir / "recipe.yaml", yaml.safe_dump(redact(recipe.model_dump(mode="json")), sort_keys=False)
+    )
+    forget_other_verbs(manifest, run_dir, _verbs(recipe))
     allow_calls(max_calls)
     try:
         for stages in _chain(run_dir, recipe):
@@ -90,6 +94,15 @@ def _chain(run_dir: Path, recipe: Recipe) -> Iterator[list[Stage]]:
         yield evaluate.score_stages(run_dir, recipe)
         yield [evaluate.stage(run_dir, recipe)]
     yield [card.stage(run_dir, recipe)]
+
+
+def _verbs(recipe: Recipe) -> set[str]:
+    """The stages that this recipe has."""
+    optional = ("recorded", "sample", "vote", "judge", "rollout", "train", "evaluate")
+    verbs = {"prompts", "decontaminate", "verify", "build", "card"}
+    verbs |= {verb for verb in optional if getattr(recipe, verb) is not None}
+    verbs |= {"quality"} if recipe.rollout and recipe.prompts.source == "world" else set()
+    return verbs | ({"score"} if recipe.evaluate else set())
 
 
 def _publish_accounting(manifest: Manifest) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from flows.decontaminate import CLEAN
-from flows.engines import budget, engine_for, ledger_of
+from flows.engines import budget, engine_for, identity, ledger_of
 from flows.progress import Meter
 from flows.recipe import Recipe
 from flows.stage import Outcome, Stage
@@ -24,7 +24,7 @@ def stages(run_dir: Path, recipe: Recipe) -> list[Stage]:
     assert recipe.sample and recipe.engine
     settings = {
         "sample": recipe.sample.model_dump(),
-        "engine": recipe.engine.model_dump(),
+        "engine": identity(recipe.engine),
         "seed": recipe.seed,
         "shard_prompts": recipe.shard_prompts,
     }

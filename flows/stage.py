@@ -53,8 +53,9 @@ class Stage:
     version: int = 1  # raise it when the same settings would now give other rows
 
     def input_hashes(self, run_dir: Path) -> dict[str, str]:
-        """By name within the run; a user's own file goes by its bare name, so moving it changes nothing."""
-        return {Path(p).name if Path(p).is_absolute() else p: file_hash(run_dir / p) for p in self.inputs}
+        """By name within the run; a user's own file goes by place and bare name, so moving it changes nothing."""
+        names = [f"{i}:{Path(p).name}" if Path(p).is_absolute() else p for i, p in enumerate(self.inputs)]
+        return {name: file_hash(run_dir / p) for name, p in zip(names, self.inputs, strict=True)}
 
 
 Runner = Callable[[Path, Recipe, list[Stage]], list[tuple[Outcome, float]]]
@@ -133,8 +134,15 @@ def _say_why(manifest: Manifest, stage: Stage, hashes: dict[str, str]) -> None:
 def _forget(manifest: Manifest, run_dir: Path, verb: str, keep: set[str]) -> None:
     """Shards that the stage no longer has, and their files, which would else be read with the others."""
     for name in [name for name in manifest.stages if name.split("/")[0] == verb and name not in keep]:
-        for path in manifest.drop(name).outputs:
+        for path in manifest.stages[name].outputs:
             (run_dir / path).unlink(missing_ok=True)
+        manifest.drop(name)  # last: a kill before this line leaves nothing that nobody knows of
+
+
+def forget_other_verbs(manifest: Manifest, run_dir: Path, verbs: set[str]) -> None:
+    """Stages that the recipe no longer has; their calls stay in the ledger."""
+    for verb in {name.split("/")[0] for name in manifest.stages} - verbs:
+        _forget(manifest, run_dir, verb, set())
 
 
 def run_facts(recipe: Recipe) -> dict[str, Any]:

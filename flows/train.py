@@ -13,6 +13,7 @@ from flows.build import set_file
 from flows.progress import Meter
 from flows.recipe import Recipe
 from flows.stage import Outcome, Stage, Usage
+from samplers.fingerprint import folder_revision
 from samplers.policy import MODEL_DIR
 from store.accounting import Account
 from store.manifest import fingerprint
@@ -36,11 +37,20 @@ def stages(recipe: Recipe) -> list[Stage]:
 
 def _stage(recipe: Recipe, model: str) -> Stage:
     assert recipe.train
-    settings = recipe.train.model_dump(exclude={"models"}) | {"base": base_model(recipe), "seed": recipe.seed}
+    settings = recipe.train.model_dump(exclude={"models"}) | {
+        "base": _identity(base_model(recipe)),
+        "seed": recipe.seed,
+    }
     inputs = tuple(set_file(SET_OF[model], split) for split in ("train", "test"))
     return Stage(
         f"train/{model}", work, settings, inputs, tuple(f"{model_dir(model)}/{name}" for name in MODEL_FILES)
     )
+
+
+def _identity(base: str) -> str:
+    """What the base model is: the content of a folder, whatever it is called; a Hub name."""
+    folder = MODEL_DIR if base == "embedded" else Path(base)
+    return folder_revision(folder) if folder.is_dir() else base
 
 
 def base_model(recipe: Recipe) -> str:

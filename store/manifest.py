@@ -95,9 +95,11 @@ class Manifest:
     def start(
         self, name: str, settings: Mapping[str, Any], inputs: Mapping[str, str], version: int = 1
     ) -> StageRecord:
-        """Note that a stage has begun; what it made before no longer counts."""
+        """Note that a stage has begun; what it made before no longer counts, but is still known to be its own."""
         mark = fingerprint(settings, inputs, version)
-        return self._put(StageRecord(name, mark, version, redact(dict(settings)), dict(inputs)))
+        old = self.stages.get(name)
+        record = StageRecord(name, mark, version, redact(dict(settings)), dict(inputs))
+        return self._put(replace(record, outputs=old.outputs if old else {}))
 
     def finish(
         self,
