@@ -39,7 +39,7 @@ class Probe:
     new_tokens: float
     steps: float
     solved: float  # share right, of those a verifier could decide
-    seconds_per_token: float
+    seconds_per_token: float  # 0 when the ledger had the whole probe: there was nothing to time
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def print_plan(run_dir: Path, recipe: Recipe) -> int:
     for line in estimate(recipe, table, probe):
         seconds = line.new_tokens * probe.seconds_per_token
         cells = [f"{value:,.0f}" for value in (line.calls, line.prompt_tokens, line.new_tokens)]
-        view.add_row(line.stage, *cells, f"<= {duration(seconds)}")
+        view.add_row(line.stage, *cells, f"<= {duration(seconds)}" if seconds else "not known")
     Console().print(view)
     say("Nothing but the probe was spent; its calls are kept in the ledger. Training time is not estimated.")
     return 0
@@ -108,7 +108,7 @@ def _probe(run_dir: Path, recipe: Recipe, table: pl.DataFrame) -> Probe:
         new_tokens=_mean(drawn["n_tokens"]),
         steps=sum(len(split_steps(text)) for _, text in _texts(drawn)) / drawn.height,
         solved=sum(verdicts) / max(len(verdicts), 1),
-        seconds_per_token=usage.engine_seconds / max(usage.new_tokens, 1),
+        seconds_per_token=usage.engine_seconds / usage.new_tokens if usage.new_tokens else 0.0,
     )
 
 

@@ -49,9 +49,8 @@ def dataset_run(recipe: Recipe, out: str | None = None, max_calls: int | None = 
     run_dir = Path(out or f"runs/{recipe.name}")
     manifest = Manifest.open(run_dir)
     manifest.describe(**run_facts(recipe))
-    write_text(
-        run_dir / "recipe.yaml", yaml.safe_dump(redact(recipe.model_dump(mode="json")), sort_keys=False)
-    )
+    asked = redact(recipe.model_dump(mode="json"))
+    write_text(run_dir / "recipe.yaml", yaml.safe_dump(asked, sort_keys=False))
     forget_other_verbs(manifest, run_dir, _verbs(recipe))
     allow_calls(max_calls)
     try:

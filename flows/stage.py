@@ -53,7 +53,7 @@ class Stage:
     version: int = 1  # raise it when the same settings would now give other rows
 
     def input_hashes(self, run_dir: Path) -> dict[str, str]:
-        """By name within the run; a user's own file goes by place and bare name, so moving it changes nothing."""
+        """By name within the run; a user's own file goes by place and bare name: it may move."""
         names = [f"{i}:{Path(p).name}" if Path(p).is_absolute() else p for i, p in enumerate(self.inputs)]
         return {name: file_hash(run_dir / p) for name, p in zip(names, self.inputs, strict=True)}
 

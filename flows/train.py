@@ -37,10 +37,8 @@ def stages(recipe: Recipe) -> list[Stage]:
 
 def _stage(recipe: Recipe, model: str) -> Stage:
     assert recipe.train
-    settings = recipe.train.model_dump(exclude={"models"}) | {
-        "base": _identity(base_model(recipe)),
-        "seed": recipe.seed,
-    }
+    settings = recipe.train.model_dump(exclude={"models"}) | {"seed": recipe.seed}
+    settings["base"] = _identity(base_model(recipe))
     inputs = tuple(set_file(SET_OF[model], split) for split in ("train", "test"))
     return Stage(
         f"train/{model}", work, settings, inputs, tuple(f"{model_dir(model)}/{name}" for name in MODEL_FILES)

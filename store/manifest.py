@@ -95,7 +95,7 @@ class Manifest:
     def start(
         self, name: str, settings: Mapping[str, Any], inputs: Mapping[str, str], version: int = 1
     ) -> StageRecord:
-        """Note that a stage has begun; what it made before no longer counts, but is still known to be its own."""
+        """Note that a stage has begun; what it made before no longer counts, but stays known as its own."""
         mark = fingerprint(settings, inputs, version)
         old = self.stages.get(name)
         record = StageRecord(name, mark, version, redact(dict(settings)), dict(inputs))

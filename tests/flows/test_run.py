@@ -274,7 +274,7 @@ def test_bad_input_is_one_clear_message_before_anything_is_spent(
     Path("bad.yaml").write_text(RECIPE.replace(old, new).replace("URL", module_server.url))
     assert main(["run", "bad.yaml", "--out", "run"]) == 2
     assert message in capsys.readouterr().err
-    assert not Path("run").exists() and len(module_server.requests()) == asked
+    assert not Path("run/manifest.json").exists() and len(module_server.requests()) == asked
 
 
 def test_a_folder_that_is_no_run_is_left_alone(tmp_path, module_server, capsys, monkeypatch):
