@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass, field
 
 import pytest
 
 from flows import prompts
+from flows.engines import close_engines, identity
 from flows.recipe import Recipe
-from flows.stage import Outcome, Stage, perform_here, run_facts, run_stages
+from flows.stage import Outcome, Stage, forget_other_verbs, perform_here, run_facts, run_stages
 from samplers.cached import BudgetExhausted
 from samplers.engine import EngineError
+from samplers.engines import EngineConfig
+from samplers.policy import MODEL_DIR
 from store.accounting import Account
 from store.errors import InputError
 from store.manifest import Manifest
@@ -83,3 +87,55 @@ def test_a_full_disk_is_written_down_and_the_run_goes_on_when_there_is_room(tiny
     ballast.unlink()
     run_stages(tiny_disk / "run", recipe, [stage], manifest, perform_here)
     assert Manifest.open(tiny_disk / "run").stage("prompts").status == "done"
+
+
+def copying(run_dir, recipe, stage) -> Outcome:
+    (run_dir / stage.outputs[0]).write_text("made")
+    return Outcome(Account(stage.name, 0), {})
+
+
+def one_stage(name: str, output: str, inputs: tuple[str, ...] = ()) -> Stage:
+    return Stage(name, copying, {}, inputs, (output,))
+
+
+def test_two_files_of_one_name_are_two_inputs(tmp_path):
+    for folder in "ab":
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "test.jsonl").write_text(folder)
+    stage = one_stage("x", "out", (str(tmp_path / "a/test.jsonl"), str(tmp_path / "b/test.jsonl")))
+    before = stage.input_hashes(tmp_path)
+    (tmp_path / "a/test.jsonl").write_text("changed")
+    assert len(before) == 2 and stage.input_hashes(tmp_path) != before
+
+
+def test_a_stage_the_recipe_no_longer_has_leaves_no_file_behind(tmp_path):
+    manifest, recipe = Manifest.open(tmp_path), a_recipe()
+    for stage in (one_stage("vote", "votes"), one_stage("verify/0000", "verdicts")):
+        run_stages(tmp_path, recipe, [stage], manifest, perform_here)
+    forget_other_verbs(manifest, tmp_path, {"verify"})
+    assert not (tmp_path / "votes").exists() and (tmp_path / "verdicts").exists()
+    assert list(Manifest.open(tmp_path).stages) == ["verify/0000"]
+
+
+def test_a_shard_that_failed_on_its_second_run_is_still_forgotten_with_its_old_file(tmp_path):
+    manifest, recipe = Manifest.open(tmp_path), a_recipe()
+    shards = [one_stage(f"sample/{i:04d}", f"shard-{i}") for i in range(2)]
+    run_stages(tmp_path, recipe, shards, manifest, perform_here)
+    failing = Stage("sample/0001", Failing(ValueError("bug")), {"changed": 1}, (), ("shard-1",))
+    with pytest.raises(ValueError):
+        run_stages(tmp_path, recipe, [shards[0], failing], manifest, perform_here)
+    run_stages(tmp_path, recipe, shards[:1], manifest, perform_here)
+    assert (tmp_path / "shard-0").exists() and not (tmp_path / "shard-1").exists()
+
+
+def test_a_model_is_the_same_wherever_its_folder_stands_and_whatever_the_concurrency(tmp_path):
+    copy = shutil.copytree(MODEL_DIR, tmp_path / "model")
+    one = EngineConfig(kind="transformers", model=str(copy), max_num_seqs=8)
+    moved = EngineConfig(kind="transformers", model=str(copy.rename(tmp_path / "elsewhere")), max_num_seqs=4)
+    copy_again = shutil.copytree(moved.model, copy)
+    asked = [identity(config)["revision"] for config in (one, moved)]
+    weights = copy_again / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x7f")
+    close_engines()
+    assert asked[0] == asked[1] != identity(one)["revision"]
+    close_engines()
