@@ -12,6 +12,7 @@ from data_cards.summary import (
     evidence_lines,
     has_judged_pairs,
     headline,
+    isolation,
     model_name,
     models,
     rates,
@@ -19,6 +20,7 @@ from data_cards.summary import (
     size_category,
     stage_lines,
     verdict_counts,
+    verifier_lines,
 )
 
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
@@ -46,6 +48,8 @@ def dataset_card(run: Run, repo: str = "OWNER/NAME", plot: str | None = None) ->
         stages=stage_lines(run),
         models=models(run),
         verdicts=verdict_counts(run),
+        verifiers=verifier_lines(run),
+        isolation=isolation(run),
         evidence=evidence_lines(run),
         eval_sets=eval_set_lines(run),
         rule=run.recipe.get("decontaminate"),

@@ -22,6 +22,7 @@ from data_cards.summary import (
     set_lines,
     stage_lines,
     verdict_counts,
+    verifier_lines,
 )
 
 MAX_HITS = 12  # contamination matches shown
@@ -50,6 +51,7 @@ def report(run: Run) -> str:
         sets=set_lines(run),
         evidence=evidence_lines(run),
         verdicts=verdict_counts(run),
+        verifiers=verifier_lines(run),
         quality=_quality(run),
         judge={name: rates(run.judge.get(name) or {}) for name in ("calibration", "bias")}
         if run.judge

@@ -120,6 +120,26 @@ def verdict_counts(run: Run) -> list[tuple[str, int]]:
     )
 
 
+def verifier_lines(run: Run) -> list[tuple[str, list[tuple[str, int]]]]:
+    """What each verifier said by itself, commonest status first; a completion may have several verifiers."""
+    found: dict[str, Counter[str]] = {}
+    for name, record in run.stages.items():
+        if name.partition("/")[0] == "verify":
+            for verifier, counts in ((record.get("notes") or {}).get("by_verifier") or {}).items():
+                found.setdefault(verifier, Counter()).update(counts)
+    return [
+        (verifier, sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+        for verifier, counts in sorted(found.items())
+    ]
+
+
+def isolation(run: Run) -> list[tuple[str, bool]]:
+    """Walls around the programs that were run, and whether each stood in all of the run."""
+    notes = [r.get("notes") or {} for name, r in run.stages.items() if name.partition("/")[0] == "verify"]
+    walls = [note["isolation"] for note in notes if note.get("isolation")]
+    return [(name, all(wall[name] for wall in walls)) for name in walls[0]] if walls else []
+
+
 def models(run: Run) -> list[dict[str, str]]:
     """Everything that generated or judged text: role, engine, name, revision."""
     recipe, notes = run.recipe, {n.partition("/")[0]: r.get("notes") or {} for n, r in run.stages.items()}

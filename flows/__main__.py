@@ -76,6 +76,13 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("-n", type=int, default=3, metavar="N", help="how many of each (default 3)")
     show.add_argument("--prompt", metavar="ID", help="only this prompt id (a prefix will do)")
 
+    verifiers = _verb(
+        verbs, "verifiers", "flows.verifiers:list_verifiers", "list the verifiers that a recipe can name"
+    )
+    verifiers.add_argument(
+        "what", nargs="?", choices=["instructions"], help="list the instruction ids with their arguments"
+    )
+
     deploy = _verb(
         verbs, "deploy", "flows.deploy:deploy", "register the scheduled deployments of prefect.yaml"
     )

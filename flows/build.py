@@ -48,6 +48,7 @@ class Made(NamedTuple):
     prompts: pl.DataFrame
     completions: pl.DataFrame
     labels: pl.DataFrame  # curation.evidence.LABELS
+    verified: list[str]  # prompts to which a verifier applies
 
 
 def set_file(name: str, split: str) -> str:
@@ -79,7 +80,8 @@ def work(run_dir: Path, recipe: Recipe, stage: Stage) -> Outcome:
     made = _made(run_dir, recipe)
     table, account = _BUILDERS[name](run_dir, recipe, made)
     train, test = sets.split_by_prompt(table, recipe.build.heldout_fraction, recipe.seed)
-    findings = audit({name: table}, Sources(*made)) + audit_split(train, test)
+    sources = Sources(made.prompts, made.completions, made.labels)
+    findings = audit({name: table}, sources) + audit_split(train, test)
     refuse_wrong_labels(name, findings)
     for split, part in (("train", train), ("test", test)):
         write_table(part, run_dir / set_file(name, split), SCHEMAS[name])
@@ -104,14 +106,14 @@ def refuse_wrong_labels(name: str, findings: list[Finding]) -> None:
 
 
 def _made(run_dir: Path, recipe: Recipe) -> Made:
-    """A verifier decides where a prompt has an answer; elsewhere a clear majority does."""
+    """A verifier decides where one applies to the prompt; elsewhere a clear majority does."""
     prompts = read_table(run_dir / CLEAN, PROMPTS)
-    labels = labels_from_verdicts(read_table(run_dir / VERDICTS_DIR, COMPLETION_VERDICTS))
+    verdicts = read_table(run_dir / VERDICTS_DIR, COMPLETION_VERDICTS)
+    labels, verified = labels_from_verdicts(verdicts), verdicts["prompt_id"].unique().to_list()
     if recipe.vote:
-        unanswered = prompts.filter(pl.col("answer").is_null())["prompt_id"].to_list()
-        votes = read_table(run_dir / VOTES_FILE, VOTES).filter(pl.col("prompt_id").is_in(unanswered))
+        votes = read_table(run_dir / VOTES_FILE, VOTES).filter(~pl.col("prompt_id").is_in(verified))
         labels = pl.concat([labels, labels_from_votes(votes, recipe.vote.min_margin)])
-    return Made(prompts, read_table(run_dir / COMPLETIONS_DIR, COMPLETIONS), labels)
+    return Made(prompts, read_table(run_dir / COMPLETIONS_DIR, COMPLETIONS), labels, verified)
 
 
 def _preference(run_dir: Path, recipe: Recipe, made: Made) -> Built:
@@ -119,9 +121,7 @@ def _preference(run_dir: Path, recipe: Recipe, made: Made) -> Built:
     limit = recipe.build.pairs_per_prompt
     if not recipe.judge:
         return sets.preference(made.prompts, made.completions, made.labels, pairs_per_prompt=limit)
-    verifiable = pl.col("prompt_id").is_in(
-        made.prompts.filter(pl.col("answer").is_not_null())["prompt_id"].to_list()
-    )
+    verifiable = pl.col("prompt_id").is_in(made.verified)
     verified, account = sets.preference(
         made.prompts, made.completions.filter(verifiable), made.labels, pairs_per_prompt=limit
     )

@@ -16,7 +16,8 @@ from store.accounting import Account
 from store.shards import read_table, write_table
 from store.tables import PROMPTS
 
-CLEAN = "tables/clean_prompts.parquet"
+CLEAN = "tables/clean_prompts.parquet"  # what all later stages read
+BARE = "tables/unconstrained_prompts.parquet"  # what constraints are appended to
 CONTAMINATION = "tables/contamination.parquet"
 
 
@@ -25,7 +26,8 @@ def stage(recipe: Recipe) -> Stage:
     files = [str(Path(e.path).resolve()) for e in config.against if e.path is not None]
     # A moved file is the same eval set: its content is an input, its path no setting.
     settings = config.model_dump() | {"against": [e.model_dump(exclude={"path"}) for e in config.against]}
-    return Stage("decontaminate", work, settings, (LOADED, *files), (CLEAN, CONTAMINATION))
+    table = BARE if recipe.constrain else CLEAN
+    return Stage("decontaminate", work, settings, (LOADED, *files), (table, CONTAMINATION))
 
 
 def work(run_dir: Path, recipe: Recipe, stage: Stage) -> Outcome:
@@ -39,7 +41,7 @@ def work(run_dir: Path, recipe: Recipe, stage: Stage) -> Outcome:
     account.reject("touches_eval_set", len(found.dropped))
     clean = prompts.filter(~pl.col("prompt_id").is_in(found.dropped))
     account.keep(clean.height)
-    write_table(clean, run_dir / CLEAN, PROMPTS)
+    write_table(clean, run_dir / stage.outputs[0], PROMPTS)
     write_table(found.report, run_dir / CONTAMINATION, REPORT)
     planted = prompts.filter(pl.col("source") == "planted")["prompt_id"]
     facts = {
@@ -47,7 +49,8 @@ def work(run_dir: Path, recipe: Recipe, stage: Stage) -> Outcome:
         "planted": len(planted),
         "planted_found": int(planted.is_in(found.dropped).sum()),
     }
-    return Outcome(account, {CLEAN: clean.height, CONTAMINATION: found.report.height}, facts=facts)
+    rows = {stage.outputs[0]: clean.height, CONTAMINATION: found.report.height}
+    return Outcome(account, rows, facts=facts)
 
 
 def _rows(eval_set: EvalSet) -> list[EvalRow]:

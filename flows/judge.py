@@ -89,7 +89,7 @@ def _pairs(
     assert recipe.judge
     chosen = choose_ids(prompts["prompt_id"].to_list(), recipe.judge.max_prompts, recipe.seed)
     rows = completions.filter(pl.col("prompt_id").is_in(chosen) & (pl.col("finish_reason") != "length"))
-    verifiable = prompts.filter(pl.col("answer").is_not_null())["prompt_id"].to_list()
+    verifiable = verdicts["prompt_id"].unique().to_list()
     decided, open_ended = (
         rows.filter(pl.col("prompt_id").is_in(verifiable) == known) for known in (True, False)
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import polars as pl
 
-from flows import decontaminate, prompts
+from flows import constrain, decontaminate, prompts
 from flows.decontaminate import CLEAN
 from flows.engines import close_engines, engine_for, ledger_of
 from flows.progress import duration, say
@@ -77,7 +77,9 @@ def _clean_prompts(recipe: Recipe) -> pl.DataFrame:
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
         manifest = Manifest.open(scratch)
-        for stage in (prompts.stage(recipe), decontaminate.stage(recipe)):
+        stages = [prompts.stage(recipe), decontaminate.stage(recipe)]
+        stages += [constrain.stage(recipe)] if recipe.constrain else []
+        for stage in stages:
             run_stages(scratch, recipe, [stage], manifest, perform_here)
         return read_table(scratch / CLEAN, PROMPTS)
 

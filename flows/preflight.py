@@ -6,6 +6,7 @@ import shutil
 from importlib.util import find_spec
 from pathlib import Path
 
+from flows.checks import verifiers_of
 from flows.recipe import EvalSet, FilePrompts, Recipe
 from labelers.templates import load_template
 from samplers.engines import EngineConfig, open_engine
@@ -20,6 +21,7 @@ def check_inputs(recipe: Recipe, run_dir: Path) -> None:
         _need_file(recipe.prompts.path, "prompts.path")
     for i, eval_set in enumerate(recipe.decontaminate.against):
         _check_eval_set(eval_set, f"decontaminate.against.{i}.path")
+    verifiers_of(recipe)
     if recipe.judge:
         load_template(recipe.judge.template)
     if recipe.runner == "ray" and find_spec("prefect_ray") is None:

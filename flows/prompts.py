@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from flows.checks import check_reference, settings_of, verifiers_of
 from flows.inputs import dotted, hub_rows
 from flows.recipe import FilePrompts, HubPrompts, Prompts, Recipe, RowFields, WorldPrompts
 from flows.stage import Outcome, Stage, require
+from labelers.verdicts import REFERENCE_COLUMNS, last_user_text
 from samplers.policy import world
 from store.accounting import Account
 from store.errors import InputError
@@ -17,7 +20,9 @@ from store.ids import content_id, derived_seed
 from store.inputs import read_rows
 from store.shards import write_table
 from store.tables import PROMPTS
+from verifiers.instructions.constraints import BadConstraints, constraints_from_json, constraints_to_json
 from verifiers.math import extract
+from verifiers.verdict import Reference
 
 LOADED = "tables/prompts.parquet"
 
@@ -26,11 +31,12 @@ def stage(recipe: Recipe) -> Stage:
     source = recipe.prompts
     settings = source.model_dump() | {"seed": recipe.seed, "licence": recipe.licence}
     if not isinstance(source, FilePrompts):
-        return Stage("prompts", work, settings, outputs=(LOADED,))
+        return Stage("prompts", work, settings, outputs=(LOADED,), version=2)
     require(source.path is not None, f"recipe {recipe.name}: name your file: --set prompts.path=FILE")
     path = Path(str(source.path)).resolve()
     require(path.is_file(), f"prompts.path: there is no file {source.path}")
-    return Stage("prompts", work, settings | {"path": path.name}, inputs=(str(path),), outputs=(LOADED,))
+    settings["path"] = path.name
+    return Stage("prompts", work, settings, inputs=(str(path),), outputs=(LOADED,), version=2)
 
 
 def work(run_dir: Path, recipe: Recipe, stage: Stage) -> Outcome:
@@ -39,7 +45,8 @@ def work(run_dir: Path, recipe: Recipe, stage: Stage) -> Outcome:
     if isinstance(recipe.prompts, WorldPrompts):
         kept = rows
     else:
-        parsed = [_parse(row, recipe.prompts.fields, f"{where} row {i + 1}") for i, row in enumerate(rows)]
+        parsed = [_parse(row, recipe.prompts, f"{where} row {i + 1}") for i, row in enumerate(rows)]
+        _check_references(recipe, parsed, where)
         kept = _select(parsed, recipe.prompts, recipe, account)
     account.keep(len(kept))
     require(bool(kept), f"{where}: no usable prompt left: {account.line()}")
@@ -79,18 +86,24 @@ def _row(text: str, answer: object, split: str, source: str, recipe: Recipe) -> 
         "split": split,
         "messages": messages,
         "answer": str(answer),
-        "constraints": None,
         "source": source,
         "domain": "arithmetic",
         "licence": recipe.licence,
     }
 
 
-def _parse(row: dict[str, Any], fields: RowFields, where: str) -> dict[str, Any]:
-    """Messages and answer of one row; `messages` is None when the prompt is empty."""
+def _parse(row: dict[str, Any], source: FilePrompts | HubPrompts, where: str) -> dict[str, Any]:
+    """Messages and references of one row; `messages` is None when the prompt is empty."""
+    fields = source.fields
+    domain = dotted(row, fields.domain, where) if fields.domain else None
     return {
         "messages": _messages(dotted(row, fields.prompt, where), where),
         "answer": None if fields.answer is None else _answer(dotted(row, fields.answer, where)),
+        "constraints": None if fields.constraints is None else _constraints(row, fields, where),
+        "tests": _tests(row, fields.tests, where),
+        "schema": None if fields.json_schema is None else _json(dotted(row, fields.json_schema, where)),
+        "choices": None if fields.choices is None else _json(dotted(row, fields.choices, where)),
+        "domain": str(domain) if domain else source.domain,
     }
 
 
@@ -116,6 +129,49 @@ def _answer(value: Any) -> str | None:
     return extract(text).text or text.strip()
 
 
+def _tests(row: dict[str, Any], field: str | dict[str, str] | None, where: str) -> str | None:
+    """The tests of one field, or an object of parts from several; None where all of them are empty."""
+    if not isinstance(field, dict):
+        return None if field is None else _json(dotted(row, field, where))
+    parts = {part: dotted(row, name, where) for part, name in field.items()}
+    return _json(parts) if any(parts.values()) else None
+
+
+def _json(value: Any) -> str | None:
+    """Text is JSON already; None for nothing."""
+    if value is None or value == "":
+        return None
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
+
+
+def _check_references(recipe: Recipe, parsed: list[dict[str, Any]], where: str) -> None:
+    """Tests, schemas and choices that cannot be read stop the run before a completion is paid for."""
+    verifiers, settings = verifiers_of(recipe), settings_of(recipe)
+    for i, item in enumerate(parsed):
+        if item["messages"] is not None:
+            fields = [item[name] for name in REFERENCE_COLUMNS]
+            reference = Reference(last_user_text(item["messages"]), *fields)
+            check_reference(verifiers, reference, item["domain"], settings, f"{where} row {i + 1}")
+
+
+def _constraints(row: dict[str, Any], fields: RowFields, where: str) -> str | None:
+    """The constraints as the prompt table keeps them; None where a row has none."""
+    value = dotted(row, str(fields.constraints), where)
+    if not value:
+        return None
+    if fields.constraint_kwargs is not None:
+        kwargs = dotted(row, fields.constraint_kwargs, where)
+        if not isinstance(value, list) or not isinstance(kwargs, list) or len(value) != len(kwargs):
+            raise InputError(
+                f"{where}: {fields.constraints} and {fields.constraint_kwargs} must be lists of one length"
+            )
+        value = [{"instruction_id": name, "kwargs": given} for name, given in zip(value, kwargs, strict=True)]
+    try:
+        return constraints_to_json(constraints_from_json(value))
+    except BadConstraints as error:
+        raise InputError(f"{where}: {error}") from error
+
+
 def _select(
     parsed: list[dict[str, Any]], source: FilePrompts | HubPrompts, recipe: Recipe, account: Account
 ) -> list[dict[str, Any]]:
@@ -128,7 +184,7 @@ def _select(
         prompt_id = content_id("prompt", item["messages"])
         if prompt_id in by_id:
             account.reject("duplicate", 1)
-            if by_id[prompt_id]["answer"] != item["answer"]:
+            if any(by_id[prompt_id][name] != item[name] for name in REFERENCE_COLUMNS):
                 conflicting.add(prompt_id)
             continue
         by_id[prompt_id] = item
@@ -145,9 +201,7 @@ def _select(
         | {
             "prompt_id": prompt_id,
             "split": "test" if _share("test", recipe.seed, prompt_id) < source.test_fraction else "train",
-            "constraints": None,
             "source": name,
-            "domain": source.domain,
             "licence": recipe.licence,
         }
         for prompt_id in chosen

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from samplers.engines import EngineConfig
 from store.errors import InputError
+from verifiers.policy import Policy
+from verifiers.registry import bind, is_own
 
 RECIPES = Path(__file__).resolve().parent.parent / "recipes"
 
@@ -42,6 +44,17 @@ class RowFields(Section):
 
     prompt: str = Field("prompt", description="question text, or a list of {role, content} messages")
     answer: str | None = Field(None, description="reference answer, or a solution that ends with it")
+    constraints: str | None = Field(
+        None, description="constraints that the prompt states: a list of {instruction_id, kwargs}, or of ids"
+    )
+    constraint_kwargs: str | None = Field(None, description="list of arguments, where constraints has ids")
+    tests: str | dict[str, str] | None = Field(
+        None,
+        description="tests of a program: one field, or part -> field: {test: test, entry_point: entry_point}",
+    )
+    json_schema: str | None = Field(None, description="JSON schema that the answer must fit")
+    choices: str | None = Field(None, description="options of a multiple-choice question")
+    domain: str | None = Field(None, description="what this prompt is about; default: the source's domain")
 
 
 class FilePrompts(Section):
@@ -73,6 +86,15 @@ Prompts = Annotated[WorldPrompts | FilePrompts | HubPrompts, Field(discriminator
 _SOURCES: dict[Any, type[Section]] = {"world": WorldPrompts, "file": FilePrompts, "hub": HubPrompts}
 
 
+class ConstrainStage(Section):
+    """Append constraints that a program can check to prompts that have none."""
+
+    count: int = Field(2, ge=1, le=5, description="constraints a prompt")
+    suites: list[Literal["ifeval", "ifeval-train"]] = Field(
+        ["ifeval", "ifeval-train"], min_length=1, description="where they are drawn from"
+    )
+
+
 class SampleStage(Section):
     """Draw completions from the policy."""
 
@@ -89,6 +111,54 @@ class RecordedStage(Section):
     """Use completions that already exist, from the rows of the prompts file."""
 
     completions: dict[str, str] = Field(description="model name -> field that holds its completion")
+
+
+class AnswerPolicy(Section):
+    """How answers are read, in verdicts, votes and rollouts; fields of verifiers.policy.Policy."""
+
+    last_number: bool = Field(False, description="read the last number of a text that marks no answer")
+    boxes: Literal["last", "union"] = Field("last", description="which of several boxes is the answer")
+    ordered: bool = Field(False, description="a bare list 1, 2 is ordered")
+    percent: Literal["either", "fraction"] = Field("either", description="28% is 28 and 0.28, or only 0.28")
+    units: Literal["lenient", "strict", "ignore"] = "lenient"
+    simplified: bool = Field(False, description="an unreduced fraction is no answer")
+    choices: str = Field("", description="letters, where every answer is one, e.g. ABCD")
+
+    def policy(self) -> Policy:
+        return Policy(**self.model_dump())
+
+
+class VerifierUse(Section):
+    """One verifier. `flows verifiers` lists the built-in ones with their options."""
+
+    use: str = Field(description="an id, or your own FILE.py:FUNCTION")
+    options: dict[str, Any] = {}
+    when: list[Literal["answer", "constraints", "tests", "schema", "choices"]] | None = Field(
+        None, description="fields a prompt must have to be judged by it; default: those it reads"
+    )
+    domain: str | None = Field(None, description="only prompts of this domain")
+
+    @model_validator(mode="after")
+    def _known(self) -> VerifierUse:
+        if is_own(self.use):
+            return self  # its file is looked for when the run is
+        bind(self.use, self.options)
+        return self
+
+
+def _spelt_out(use: Any) -> Any:
+    return {"use": use} if isinstance(use, str) else use
+
+
+class VerifyStage(Section):
+    """Check completions against what their prompts say. Where several verifiers apply, all must hold."""
+
+    verifiers: list[Annotated[VerifierUse, BeforeValidator(_spelt_out)]] | None = Field(
+        None, min_length=1, description="default: every built-in verifier that a prompt's fields call for"
+    )
+    policy: AnswerPolicy = AnswerPolicy()
+    workers: int = Field(1, ge=0, description="worker processes; 0: algebra in this process, no deadline")
+    deadline: float = Field(2.0, gt=0, le=3600, description="seconds for one row in a worker process")
 
 
 class VoteStage(Section):
@@ -211,11 +281,16 @@ class Recipe(Section):
     runner: Literal["threads", "ray"] = Field(
         "threads", description="ray: shards in flight run on a Ray cluster whose nodes share the run folder"
     )
+    allow_code_execution: bool = Field(
+        False, description="run programs that models wrote against the tests of their prompts"
+    )
     engine: EngineConfig | None = Field(None, description="the policy")
     prompts: Prompts
     decontaminate: DecontaminateStage = DecontaminateStage()
+    constrain: ConstrainStage | None = None
     sample: SampleStage | None = None
     recorded: RecordedStage | None = None
+    verify: VerifyStage = VerifyStage()
     vote: VoteStage | None = None
     judge: JudgeStage | None = None
     rollout: RolloutStage | None = None
@@ -236,6 +311,13 @@ class Recipe(Section):
             and not self.engine.base_urls
         ):
             raise ValueError("shards_in_flight above 1 needs an openai engine (base_urls), or runner: ray")
+        if self.constrain and self.recorded:
+            raise ValueError(
+                "`constrain` changes the prompts that recorded completions answer: leave it out, "
+                "and name the field of the constraints they were asked to keep (prompts.fields.constraints)"
+            )
+        if any(v.use == "code" for v in self.verify.verifiers or ()) and not self.allow_code_execution:
+            raise ValueError("verifier `code` runs programs of models: add allow_code_execution: true")
         if self.sample and self.engine is None:
             raise ValueError("`sample` needs an `engine`")
         for stage in ("judge", "rollout"):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
+from flows.checks import policy_setting
 from flows.decontaminate import CLEAN
 from flows.engines import budget, engine_for, identity, ledger_of
 from flows.progress import Meter
@@ -30,7 +31,7 @@ def stages(run_dir: Path, recipe: Recipe) -> list[Stage]:
         "rollout": recipe.rollout.model_dump(exclude={"engine"}),
         "engine": identity(recipe.engine_of(recipe.rollout)),
         "seed": recipe.seed,
-    }
+    } | policy_setting(recipe)
     shards = sorted(path.name for path in (run_dir / COMPLETIONS_DIR).glob("*.parquet"))
     return [
         Stage(
@@ -74,6 +75,7 @@ def work(run_dir: Path, recipe: Recipe, stage: Stage) -> Outcome:
             sampling=Sampling(temperature=config.temperature, max_tokens=config.max_tokens),
             seed=recipe.seed,
             policy=config.segment,
+            reading=recipe.verify.policy.policy(),
             budget=budget(),
             progress=meter.saw,
         )

@@ -16,6 +16,7 @@ from prefect.artifacts import create_table_artifact
 from flows import (
     build,
     card,
+    constrain,
     decontaminate,
     evaluate,
     judge,
@@ -75,6 +76,8 @@ def _chain(run_dir: Path, recipe: Recipe) -> Iterator[list[Stage]]:
     """Stages in order; each is planned when the ones before it are done, since it reads their outputs."""
     yield [prompts.stage(recipe)]
     yield [decontaminate.stage(recipe)]
+    if recipe.constrain:
+        yield [constrain.stage(recipe)]
     yield recorded.stages(run_dir, recipe) if recipe.recorded else sample.stages(run_dir, recipe)
     yield verify.stages(run_dir, recipe)
     if recipe.vote:
@@ -97,7 +100,7 @@ def _chain(run_dir: Path, recipe: Recipe) -> Iterator[list[Stage]]:
 
 def _verbs(recipe: Recipe) -> set[str]:
     """The stages that this recipe has."""
-    optional = ("recorded", "sample", "vote", "judge", "rollout", "train", "evaluate")
+    optional = ("constrain", "recorded", "sample", "vote", "judge", "rollout", "train", "evaluate")
     verbs = {"prompts", "decontaminate", "verify", "build", "card"}
     verbs |= {verb for verb in optional if getattr(recipe, verb) is not None}
     verbs |= {"quality"} if recipe.rollout and recipe.prompts.source == "world" else set()

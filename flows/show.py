@@ -57,7 +57,8 @@ def _show_solutions(console: Console, run_dir: Path, prompts: pl.DataFrame, n: i
         console.rule(f"prompt {row['prompt_id'][:8]}  completion {row['completion_id'][:8]}", style="dim")
         console.print(_plain(prompt["messages"][-1]["content"]))
         verdict = verdicts.get(row["completion_id"], "not verified")
-        console.print(f"answer {_clean(str(prompt['answer']))}, this completion: ", end="")
+        answer = "" if prompt["answer"] is None else f"answer {_clean(prompt['answer'])}, "
+        console.print(f"{answer}this completion: ", end="", markup=False)
         console.print(verdict, style="green" if verdict == "correct" else "red")
         own = steps.filter(pl.col("completion_id") == row["completion_id"]) if steps is not None else None
         if own is None or own.is_empty():

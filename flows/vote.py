@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from flows.checks import policy_setting
 from flows.recipe import Recipe
 from flows.sample import COMPLETIONS_DIR
 from flows.stage import Outcome, Stage
@@ -20,13 +21,14 @@ def stage(run_dir: Path, recipe: Recipe) -> Stage:
     inputs = sorted(
         f"{COMPLETIONS_DIR}/{path.name}" for path in (run_dir / COMPLETIONS_DIR).glob("*.parquet")
     )
-    return Stage("vote", work, recipe.vote.model_dump(), tuple(inputs), (VOTES_FILE,))
+    settings = recipe.vote.model_dump() | policy_setting(recipe)
+    return Stage("vote", work, settings, tuple(inputs), (VOTES_FILE,))
 
 
 def work(run_dir: Path, recipe: Recipe, stage: Stage) -> Outcome:
     completions = read_table(run_dir / COMPLETIONS_DIR, COMPLETIONS)
     account = Account("vote", completions.height)
-    table = vote(completions)
+    table = vote(completions, recipe.verify.policy.policy())
     account.keep(table.height)
     write_table(table, run_dir / VOTES_FILE, VOTES)
     assert recipe.vote

@@ -39,6 +39,7 @@ from store.ids import derived_seed
 from store.ledger import Ledger
 from store.tables import ROLLOUTS
 from verifiers.math import verify
+from verifiers.policy import DEFAULT, Policy
 
 
 class StepLabels(NamedTuple):
@@ -59,10 +60,10 @@ class _Prefix:
     drawn: dict[int, tuple[Completion, str]] = field(default_factory=dict)
     verdicts: dict[tuple[str, bool], str] = field(default_factory=dict)
 
-    def add(self, index: int, completion: Completion) -> None:
+    def add(self, index: int, completion: Completion, reading: Policy) -> None:
         text, cut = said = completion.text, completion.finish_reason == "length"
         if said not in self.verdicts:
-            self.verdicts[said] = verify(self.gold, self.text + text, truncated=cut).status
+            self.verdicts[said] = verify(self.gold, self.text + text, reading, truncated=cut).status
         self.drawn[index] = (completion, self.verdicts[said])
         self.solved = self.solved or (self.verdicts[said] == "correct" and not cut)
 
@@ -88,6 +89,7 @@ def label_steps(
     seed: int = 0,
     *,
     policy: SplitPolicy = "newline",
+    reading: Policy = DEFAULT,
     wave: int = 1,
     threshold: float = 0.0,
     budget: Budget | None = None,
@@ -99,14 +101,14 @@ def label_steps(
     reference answer the verifier cannot read gets no rollouts and null labels.
     """
     check_rule(n, strategy, threshold, wave)
-    plan = _plan(solutions, prompts, policy, seed)
+    plan = _plan(solutions, prompts, policy, reading, seed)
     size = n if strategy == "exhaustive" else wave
     # A second pass takes up the prefixes whose answers came after the engine had found the queue empty.
     while queue := deque(prefix for prefix in plan.prefixes if prefix.wants(n)):
         requests = _requests(queue, n, size, sampling)
         for request, completion in sample_through(ledger, engine, requests, budget, progress):
             prefix = request.tag
-            prefix.add(request.sample_index, completion)
+            prefix.add(request.sample_index, completion, reading)
             if prefix.wants(n):
                 queue.append(prefix)
     rollouts = _rollouts(plan)
@@ -153,14 +155,16 @@ def _asked(prompts: pl.DataFrame) -> Callable[[str, str | None], tuple[tuple[Mes
     return find
 
 
-def _plan(solutions: pl.DataFrame, prompts: pl.DataFrame, policy: SplitPolicy, seed: int) -> _Plan:
+def _plan(
+    solutions: pl.DataFrame, prompts: pl.DataFrame, policy: SplitPolicy, reading: Policy, seed: int
+) -> _Plan:
     """Every distinct prefix once, those of one solution next to each other (they share their prefill)."""
     asked = _asked(prompts)
     known: dict[tuple[str, str | None, str], int] = {}
     plan = _Plan([], {"completion_id": [], "step_index": [], "prefix": []}, {name: [] for name in ROLLOUTS})
     for completion_id, prompt_id, system, text, finish in in_order(solutions):
         messages, gold = asked(prompt_id, system)
-        verdict = verify(gold, text, truncated=finish == "length").status
+        verdict = verify(gold, text, reading, truncated=finish == "length").status
         texts = list(accumulate(split_steps(text, policy)))
         if texts:
             _append(plan.outcomes, completion_id, len(texts) - 1, 0, completion_id, "", 0, finish, verdict)

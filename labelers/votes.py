@@ -45,7 +45,7 @@ def vote(completions: pl.DataFrame, policy: Policy = DEFAULT) -> pl.DataFrame:
 
 
 def cast_ballot(completion_id: str, text: str, truncated: bool, policy: Policy = DEFAULT) -> Ballot:
-    answer = extract(text, last_number=policy.last_number, truncated=truncated).text
+    answer = extract(text, policy, truncated=truncated).text
     name = None if answer is None else canonical(answer)
     return Ballot(completion_id, answer if name else None, name)
 

@@ -22,6 +22,9 @@ PROMPTS = pl.Schema(
         "messages": MESSAGES,
         "answer": pl.String(),  # null when there is no reference answer
         "constraints": pl.String(),  # JSON, null when there are none
+        "tests": pl.String(),  # JSON, of a prompt that asks for a program
+        "schema": pl.String(),  # JSON schema that the answer must fit
+        "choices": pl.String(),  # JSON, of a multiple-choice question
         "source": pl.String(),
         "domain": pl.String(),
         "licence": pl.String(),
@@ -52,7 +55,7 @@ COMPLETION_VERDICTS = pl.Schema(
         "verifier": pl.String(),
         "verdict": pl.Enum(VERDICTS),
         "extracted": pl.String(),
-        "method": pl.String(),  # the comparison that decided: string, rational, none
+        "method": pl.String(),  # what decided: string, rational, tests, ...; none where nothing could
     }
 )
 

@@ -1,14 +1,14 @@
 """Find the answer that a completion commits to.
 
-In order: the last `\\boxed{...}` (braces balanced, escapes respected), else the last of these markers by
-position: `#### x`, an `A: x` line that ends the text (GSM8K's recorded solutions), "(final) answer is x" /
-"Answer: x"; else the text itself when it is a bare answer on one line. The last number anywhere is a fallback
-that must be asked for, because it rewards intermediate results.
+In order: an `<answer>` tag; the last box; the last of these markers by position: `#### x`, an `A: x` line
+that ends the text (GSM8K's recorded solutions), "(final) answer is x", "Answer: x", an "Answer" heading,
+"the correct option is x"; the text itself when it is a bare answer on one line; what its conclusion states
+(`statements`). The last number anywhere is a fallback that must be asked for, because it rewards
+intermediate results. A multiple-choice policy reads the same places for a letter.
 
-Reasoning inside think tags is never an answer: only what follows the last `</think>` is read, and an
-unfinished `<think>` has no answer. A box that never closes, or a last line cut off by the token limit, has
-none either: "The answer is 1" may be the beginning of 12. The whole search costs a few string scans; no
-pattern can backtrack without a bound.
+Reasoning inside think tags is never an answer, nor is what follows the end of the model's turn. A box that
+never closes, or a last line cut off by the token limit, has none either: "The answer is 1" may be the
+beginning of 12. The whole search costs a few string scans; no pattern can backtrack without a bound.
 """
 
 from __future__ import annotations
@@ -16,27 +16,49 @@ from __future__ import annotations
 import re
 from typing import Literal, NamedTuple
 
-Source = Literal["boxed", "marker", "phrase", "bare", "last_number", "none", "limit"]
+from verifiers.boxes import final_boxes, last_box
+from verifiers.formulas import TAIL_CHARS
+from verifiers.letters import concluded_letter, find_letter
+from verifiers.policy import DEFAULT, Policy
+from verifiers.statements import (
+    MAX_BARE_CHARS,
+    concluded,
+    is_bare,
+    is_code,
+    starts_like_mathematics,
+    stated,
+)
+
+Source = Literal["boxed", "marker", "phrase", "bare", "conclusion", "last_number", "none", "limit"]
 
 MAX_TEXT_CHARS = 1_000_000
 MAX_ANSWER_CHARS = 4_096
-MAX_BARE_CHARS = 256
-MAX_TRIES = 64  # empty boxes, or the word "answer", may be repeated without end
+MAX_TRIES = 64  # the word "answer" may be repeated without end
 
-_BOXES = ("\\boxed", "\\fbox", "\\beginboxed")
-_BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
-_UNBRACED = re.compile(r"\s*([^\s{}$][^{}$\n]*)")
+_THINK_ENDS = ("</think>", "</thinking>", "</thought>", "[/THINK]", "◁/think▷", "<|channel|>final<|message|>")
+_THINK_STARTS = ("<think>", "<thinking>", "<thought>", "[THINK]", "◁think▷", "<|channel|>analysis")
+_TURN_STARTS = re.compile(r"\s*(?:(?:<[|｜][^<>|｜\n]{1,40}[|｜]>|<bos>|<s>)\s*(?:assistant\b\s*)?)+")
+_TURN_END = re.compile(r"<[|｜][^<>|｜\n]{1,40}[|｜]>|</s>|<end_of_turn>|<eos>|<\|im_end")
 _HASH_NUMBER = re.compile(r"[-+]?\$?\.?[0-9][0-9,./%]*(?: [A-Za-z]+)?\.?")
 _ANSWER_LINE = re.compile(r"A:\s*(\S.*)")
 _PHRASE = re.compile(
-    r"answer\b(?:\s{1,8}(?:to|of|for)\b[^.\n:]{0,100}?)?(?:\*\*|__)?"
-    r"(?:\s{1,8}(?:is|was|are)\b\s{0,8}(?:\*\*|__)?:?|\s{0,8}[:=]|(?=\s{0,8}(?:\\\[|\$\$)))(?:\*\*|__)?\s{0,16}",
+    r"(?:answer|(?<=correct )(?:option|choice))\b(?:\s{1,8}(?:to|of|for)\b[^.\n:]{0,100}?)?(?:\*\*|__)?"
+    r"(?:\s{1,8}(?:is|was|are)\b\s{0,8}(?:\*\*|__)?:?|\s{0,8}[:=]|(?=\s{0,8}(?:\\[(\[]|\$)))(?:\*\*|__)?\s{0,16}",
     re.IGNORECASE,
 )
-_DISPLAY_END = {"\\[": "\\]", "$$": "$$", "\\(": "\\)"}
-_SENTENCE_END = re.compile(r"(?<!\.)\.(?=\s|$)|\n")
+_HEADING = re.compile(
+    r"(?:[ >-]{0,8}[#*_]{1,6}[ #*_]{0,8}(?:the )?(?:final )?|(?:the )?final )answer[ #*_:]{0,8}\n"
+    r"\s{0,16}(?=\S)",
+    re.IGNORECASE,
+)
+_HYPOTHESIS = re.compile(r"\b(?:if|whether|suppose|assume|unless|not sure)\b[^.\n]*\Z", re.IGNORECASE)
+_EMPTY_BOX = re.compile(r"oxed\s?\{\s?\}")
+_JUDGEMENT = re.compile(r"(?:indeed |also )?(?:in)?(?:correct|valid|right|wrong|reasonable)\b", re.IGNORECASE)
+_DISPLAY_END = {"\\[": "\\]", "$$": "$$"}
+_SENTENCE_END = re.compile(r"(?<!\.)\.(?=\s|$|\*\*)|\n|!(?=\s+[A-Z])|\?(?=\s|$)")
 _REASON = re.compile(r",?\s(?:because|since|as|so|which)\s.*", re.DOTALL)
-_BARE_START = re.compile(r"[-+$.0-9\\(\[{|−€£]")
+_SENTENCE_START = re.compile(r"(?:i|it|he|she|we|they|this|that|so|thus|therefore|hence)\b", re.IGNORECASE)
+_COMMAND = re.compile(r"\\[A-Za-z]+")
 _WORD = re.compile(r"[A-Za-z]{2,}")
 _NUMBER = re.compile(r"(?:(?<![\w).])[-−])?\$?(?:[0-9][0-9,]*(?:\.[0-9]+)?|\.[0-9]+)%?")
 
@@ -52,70 +74,97 @@ NOTHING = Extraction(None, "none")
 TOO_LONG = Extraction(None, "limit")
 
 
-def extract(text: str, *, last_number: bool = False, truncated: bool = False) -> Extraction:
+def extract(text: str, policy: Policy = DEFAULT, *, truncated: bool = False) -> Extraction:
     """The answer in `text`; `truncated` says that generation was cut off at the token limit."""
     if len(text) > MAX_TEXT_CHARS:
         return TOO_LONG
-    visible = after_thinking(text)
+    visible = final_words(text)
     if visible is None:
         return NOTHING
-    found = _boxed(visible)
-    if found is None:
-        if truncated:
-            visible = visible[: visible.rfind("\n") + 1]
-        found = _marked(visible)
+    tagged = _tagged(visible, truncated)
+    found = _marked_answer(visible if tagged is None else tagged, policy, truncated)
+    if found is None and tagged is not None:
+        found = Extraction(stated(tagged) if len(tagged) < TAIL_CHARS else tagged, "marker")
     if found is None and not truncated:
-        found = _bare(visible)
-    if found is None and last_number and not truncated:
-        found = _last_number(visible)
-    if found is not None and found.text is not None and len(found.text) > MAX_ANSWER_CHARS:
+        found = _unmarked_answer(visible, policy)
+    if found is None or found.text is None or _EMPTY_BOX.search(found.text):
+        return NOTHING
+    if len(found.text) > MAX_ANSWER_CHARS:
         return TOO_LONG
-    return found or NOTHING
+    if policy.choices:
+        letter = find_letter(found.text, policy.choices)
+        return Extraction(letter, found.source) if letter else NOTHING
+    return found
 
 
-def after_thinking(text: str) -> str | None:
-    """What follows the reasoning; None when the reasoning never ends."""
-    visible = text[text.rfind("</think>") + len("</think>") :] if "</think>" in text else text
-    return None if "<think>" in visible else visible
+def final_words(text: str) -> str | None:
+    """What the model says after its reasoning, to the end of its turn; None when the reasoning never ends."""
+    if "<" in text or "◁" in text or "[" in text:
+        for mark in _THINK_ENDS:
+            if (end := text.rfind(mark)) >= 0:
+                text = text[end + len(mark) :]
+        if any(mark in text for mark in _THINK_STARTS):
+            return None
+        if "<|" in text or "<｜" in text or "</s>" in text or "<e" in text:
+            start = _TURN_STARTS.match(text)
+            text = text[start.end() :] if start else text
+            end_of_turn = _TURN_END.search(text)
+            text = text[: end_of_turn.start()] if end_of_turn else text
+    return text
 
 
-def _boxed(text: str) -> Extraction | None:
-    """The last box with something in it; an unclosed last box is a truncated answer, so nothing."""
-    end = len(text)
-    for _ in range(MAX_TRIES):
-        start = max(text.rfind(box, 0, end) for box in _BOXES)
-        if start < 0:
-            break
-        after = start + next(len(box) for box in _BOXES if text.startswith(box, start))
-        content = _group(text, after)
-        if content is None or content.text is None:
-            return content or NOTHING
-        if content.text.strip():
-            return content
-        end = start
-    return None
+def _tagged(text: str, truncated: bool) -> str | None:
+    """The content of the last `<answer>` tag; one left open by a stop string counts, one cut off does not."""
+    start = text.rfind("<answer>")
+    if start < 0:
+        return None
+    content, closed, _ = text[start + len("<answer>") :].partition("</answer>")
+    content = content.strip()
+    return content if content and (closed or not truncated) else None
 
 
-def _group(text: str, start: int) -> Extraction | None:
-    """The `{...}` that opens at `start`, or the rest of the formula for a box without braces."""
-    if not text.startswith("{", start):
-        unbraced = _UNBRACED.match(text, start)
-        return Extraction(unbraced[1].rstrip(" .,;"), "boxed") if unbraced else Extraction("", "boxed")
-    depth = 0
-    for token in _BRACE.finditer(text, start):
-        if token.start() - start > MAX_ANSWER_CHARS:
-            return TOO_LONG
-        depth += {"{": 1, "}": -1}.get(token[0], 0)
-        if depth == 0 and token[0] == "}":
-            return Extraction(text[start + 1 : token.start()].strip(), "boxed")
-    return None
-
-
-def _marked(text: str) -> Extraction | None:
-    """The last marker by position wins, of whatever kind it is."""
+def _marked_answer(text: str, policy: Policy, truncated: bool) -> Extraction | None:
+    box = last_box(text)
+    if box is not None:
+        if box.content is None:
+            return NOTHING
+        contents = final_boxes(text) if policy.boxes == "union" else [box.content]
+        return Extraction(", ".join(contents), "boxed")
+    if truncated:
+        text = text[: text.rfind("\n") + 1]
     text = text.rstrip()
     candidates = [c for c in (_hash(text), _answer_line(text), _phrase(text)) if c]
-    return max(candidates, key=lambda c: c[0])[1] if candidates else None
+    if not candidates:
+        return None
+    start, found = max(candidates, key=lambda c: c[0])
+    if found.source != "phrase" or policy.choices or len(found.text or "") > TAIL_CHARS:
+        return found
+    return Extraction(stated(found.text or "", text[max(0, start - TAIL_CHARS) : start]), "phrase")
+
+
+def _unmarked_answer(text: str, policy: Policy) -> Extraction | None:
+    line = text.strip()
+    is_line = bool(line) and len(line) <= MAX_BARE_CHARS and "\n" not in line and not is_code(line)
+    if is_line and is_bare(short := _REASON.sub("", line)):
+        return Extraction(short, "bare")
+    if is_line and starts_like_mathematics(line) and _is_short(line):
+        return Extraction(line, "bare")
+    answer = concluded_letter(text, policy.choices) if policy.choices else concluded(text)
+    if answer:
+        return Extraction(answer, "conclusion")
+    if is_line and _is_short(line):
+        return Extraction(line, "bare")
+    return _last_number(text) if policy.last_number else None
+
+
+def _is_short(line: str) -> bool:
+    """A name, or mathematics with a few words, and no sentence."""
+    if _SENTENCE_START.match(line) or line.endswith(("?", ":")):
+        return False
+    words = len(_WORD.findall(_COMMAND.sub("", line)))
+    return (
+        words <= 3 if starts_like_mathematics(line) else words <= 2 and "$" not in line and "\\(" not in line
+    )
 
 
 def _hash(text: str) -> tuple[int, Extraction] | None:
@@ -142,34 +191,33 @@ def _phrase(text: str) -> tuple[int, Extraction] | None:
         lowered = text
     start = len(text)
     for _ in range(MAX_TRIES):
-        start = lowered.rfind("answer", 0, start)
+        start = max(lowered.rfind(word, 0, start) for word in ("answer", "correct option", "correct choice"))
         if start < 0:
             return None
-        match = _PHRASE.match(text, start)
-        answer = _sentence(text, match.end()) if match else ""
-        if answer:
-            return start, Extraction(answer, "phrase")
+        sentence = _after_phrase(text, start)
+        if sentence.strip("\\()[]$ ") and not _JUDGEMENT.match(sentence):
+            return start, Extraction(sentence, "phrase")
     return None
 
 
+def _after_phrase(text: str, start: int) -> str:
+    line = text.rfind("\n", 0, start) + 1
+    if heading := _HEADING.match(text, line):
+        return _sentence(text, heading.end())
+    match = _PHRASE.match(text, start if text[start] in "aA" else start + len("correct "))
+    if not match or _HYPOTHESIS.search(text, max(line, start - 200), start):
+        return ""
+    return _sentence(text, match.end())
+
+
 def _sentence(text: str, start: int) -> str:
-    """From `start` to the end of the sentence; a display formula may span lines."""
+    """From `start` to the end of the sentence; a display formula may span lines. A question says nothing."""
     closing = _DISPLAY_END.get(text[start : start + 2])
     formula_end = text.find(closing, start + 2, start + MAX_ANSWER_CHARS) if closing else -1
     stop = _SENTENCE_END.search(text, max(start, formula_end))
-    answer = _REASON.sub("", text[start : stop.start() if stop else len(text)]).strip(" *_")
-    _, is_, tail = answer.rpartition(" is ")
-    return tail if is_ and _WORD.match(answer) else answer
-
-
-def _bare(text: str) -> Extraction | None:
-    """The text itself when it is one line that looks like an answer and not like prose."""
-    line = text.strip()
-    if not line or len(line) > MAX_BARE_CHARS or "\n" in line or any(box in line for box in _BOXES):
-        return None
-    if not _BARE_START.match(line) and len(_WORD.findall(line)) > 2:
-        return None
-    return Extraction(_REASON.sub("", line), "bare")
+    if stop and stop[0] == "?":
+        return ""
+    return text[start : stop.start() if stop else len(text)].strip(" *_")
 
 
 def _last_number(text: str) -> Extraction | None:

@@ -29,6 +29,9 @@ _UNICODE = str.maketrans(_MINUS | _SPACES | _INVISIBLE | {c: f" {f} " for c, f i
 _CURRENCY = "\ue000"  # stands for an escaped dollar while dollars that delimit mathematics are removed
 _GROUPED = re.compile(r"(?<![0-9.,])[0-9]{1,3}(?:(?:\\,|\\ |~)[0-9]{3})+(?![0-9])")
 _SEPARATOR = re.compile(r"\\,|\\ |~")
+_LOST_DOLLAR = re.compile(r"(?<!\\)\\(?=[0-9])")  # `\\15` is what a shell leaves of `\\$15`
+_DOUBLE_COMMAND = re.compile(r"(?<!\\)\\\\[A-Za-z]{2,}")
+_SINGLE_COMMAND = re.compile(r"(?<!\\)\\(?:\\\\)*[A-Za-z]")
 _THIN_NEGATIVE = re.compile(r"\\!\s*")
 _SPACING = re.compile(r"(?<!\\)\\(?:[,;:> ]|q?quad(?![A-Za-z]))|~")
 _SIZING = re.compile(r"\\(?:left|right|[bB]igg?[lr]?)(?![A-Za-z])")
@@ -55,7 +58,15 @@ _HALF_SHORT_FRAC = re.compile(r"\\frac\s*([0-9])\s*\{|(\\frac\{[^{}]*\})\s*([0-9
 _SHORT_SQRT = re.compile(r"\\sqrt\s*([0-9A-Za-z])")
 _SINGLE_BRACES = re.compile(r"([\^_])\{([0-9A-Za-z])\}")
 _THOUSANDS = re.compile(r"(?<![0-9.,])[1-9][0-9]{0,2}(?:,[0-9]{3})+(?![0-9,])")
+_SAME_WORDS = {"nosolutions": "nosolution", "none": "nosolution", "doesnotexist": "dne"}
 _LOOSE_SPACE = re.compile(r"(?<![0-9])\s+|\s+(?![0-9])")
+
+
+def unescaped(text: str) -> str:
+    """`text` with single backslashes where all its commands have two, as JSON inside JSON leaves them."""
+    if "\\\\" in text and _DOUBLE_COMMAND.search(text) and not _SINGLE_COMMAND.search(text):
+        return text.replace("\\\\", "\\")
+    return text
 
 
 def plain(text: str) -> str:
@@ -64,7 +75,7 @@ def plain(text: str) -> str:
     if text.isascii() and not any(c in text for c in "\\$~{*"):
         return _trim(text)
     text = text.translate(_UNICODE)
-    text = _THIN_NEGATIVE.sub("", text).replace("{,}", ",")
+    text = _LOST_DOLLAR.sub("", _THIN_NEGATIVE.sub("", text)).replace("{,}", ",")
     text = _GROUPED.sub(lambda m: _SEPARATOR.sub("", m[0]), text)
     text = _SIZING.sub("", _SPACING.sub(" ", text))
     text = _FRAC.sub(r"\\frac", _DEGREES.sub(" degrees ", text))
@@ -103,7 +114,7 @@ def string_key(text: str) -> str:
     if len(text) == 3 and text[0] == "(" and text[2] == ")" and text[1].isalpha():
         return text[1]
     is_word = text.isalpha() and (len(text) > 2 or text == "No")  # AB and ab may be two segments
-    return text.lower() if is_word else text
+    return _SAME_WORDS.get(text.lower(), text.lower()) if is_word else text
 
 
 def _brace_fraction(match: re.Match[str]) -> str:

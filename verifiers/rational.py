@@ -13,6 +13,9 @@ import re
 from fractions import Fraction
 from typing import NamedTuple
 
+from verifiers.expressions.units import NOT_UNITS, POWER_BEFORE, SCALES, singular, spell
+from verifiers.policy import DEFAULT, LimitExceeded, Policy
+
 MAX_NUMBER_CHARS = 1_000
 MAX_EXPONENT = 1_000
 
@@ -32,74 +35,38 @@ _SCIENTIFIC = re.compile(
 )
 _POWER_OF_TEN = re.compile(r"(10)\s?(?:\^|\*\*)\s?(?:\{\s?([-+]?[0-9]+)\s?\}|([-+]?[0-9]+))")
 _DECIMAL = re.compile(_DEC)
-_DECIMAL_COMMA = re.compile(r"([-+]?[0-9]+),([0-9]{2})")
+_DECIMAL_COMMA = re.compile(r"([-+]?)[$€£¥]?\s?([0-9]+),([0-9]{2})\s?[$€£¥]?")
 _SCALE = re.compile(r"\s?(hundred|thousand|million|billion|trillion)s?(?![A-Za-z])")
-_SCALES = {"hundred": 10**2, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 _PERCENT = re.compile(r"\s?(?:%|percent|per cent|pct)")
 _UNIT = re.compile(r"(\s?)([A-Za-z]+(?:[ /-][A-Za-z]+){0,4})\.?(?:\s?\^\s?\{?[234]\}?)?")
 
-_SHORT_UNITS = {
-    "cm": "centimeter",
-    "mm": "millimeter",
-    "km": "kilometer",
-    "kg": "kilogram",
-    "mg": "milligram",
-}
-_SHORT_UNITS |= {
-    "ml": "milliliter",
-    "ft": "foot",
-    "feet": "foot",
-    "in": "inch",
-    "inches": "inch",
-    "lb": "pound",
-}
-_SHORT_UNITS |= {
-    "lbs": "pound",
-    "oz": "ounce",
-    "hr": "hour",
-    "hrs": "hour",
-    "min": "minute",
-    "mins": "minute",
-}
-_SHORT_UNITS |= {"sec": "second", "secs": "second", "mph": "mph", "kph": "kph", "yd": "yard", "yds": "yard"}
-_SHORT_UNITS |= {
-    "am": "am",
-    "pm": "pm",
-    "sq": "square",
-    "cu": "cubic",
-    "dollars": "$",
-    "dollar": "$",
-    "usd": "$",
-}
-_SHORT_UNITS |= {"euros": "€", "euro": "€", "eur": "€", "meters": "meter", "metres": "meter", "deg": "degree"}
-
+_OTHER_WORDS = frozenset(
+    ("in", "am", "min", "st", "nd", "rd", "th", "rev", "no", "at", "as", "unit", "units")
+)
 _RATES = ("", "per", "each", "every")  # what may follow an amount of money
 
-# Words that change the number before them, or make the text something other than a quantity.
-_NOT_UNITS = frozenset(
-    "pi sqrt root sin cos tan cot csc arcsin arccos arctan sinh cosh tanh log exp mod inf infinity infty "
-    "factorial squared cubed times plus minus divided multiplied over and or nor not to than choose power "
-    "base dozen dozens half halves third thirds quarter quarters fourth fourths fifth fifths sixth sixths "
-    "seventh sevenths eighth eighths ninth ninths tenth tenths hundredth hundredths thousandth "
-    "thousandths hundred thousand million billion trillion zero one two three four five six seven eight "
-    "nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen twenty thirty "
-    "forty fifty sixty seventy eighty ninety alpha beta gamma delta epsilon theta lambda sigma omega phi "
-    "psi rho tau is was are were be been would could should might may can cannot wrong incorrect false "
-    "but because since if when where while approximately about rounded remainder percent pct nan mu xi "
-    "eta zeta chi".split()
+_ONES = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
+)
+_ONES += "seventeen eighteen nineteen"
+_TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
+_WORDS = {word: n for n, word in enumerate(_ONES.split())}
+_WORDS |= {word: 10 * n for n, word in enumerate(_TENS.split(), 2)}
+_IN_WORDS = re.compile(
+    rf"({_TENS.replace(' ', '|')})[ -]({'|'.join(_ONES.split()[1:10])})|({'|'.join(_WORDS)})", re.IGNORECASE
 )
 
 
-class LimitExceeded(ValueError):
-    """The answer is a number too large to be worth reading."""
-
-
 class Number(NamedTuple):
-    """`unit` is "%", a currency sign, unit words in one spelling, or empty; `label` is the x of `x = 5`."""
+    """`unit` is "%", a currency sign, unit words in one spelling, or empty; `label` is the x of `x = 5`.
+
+    `reduced` is False for a fraction that is not in lowest terms.
+    """
 
     value: Fraction
     unit: str = ""
     label: str = ""
+    reduced: bool = True
 
 
 def parse_number(text: str) -> Number | None:
@@ -110,6 +77,8 @@ def parse_number(text: str) -> Number | None:
         return None
     if _PLAIN.fullmatch(text):
         return Number(_decimal(text))
+    if text[:1].isalpha() and (value := _in_words(text)) is not None:
+        return Number(value)
     label, text = _split_label(text)
     text = _strip_brackets(text)
     sign = _SIGN.match(text)
@@ -125,7 +94,14 @@ def parse_number(text: str) -> Number | None:
     if unit is None:
         return None
     negative = "-" in (sign[1], sign[3])
-    return Number((-value if negative else value) * scale, unit, label)
+    reduced = _is_reduced(text[sign.end() : end], value)
+    return Number((-value if negative else value) * scale, unit, label, reduced)
+
+
+def _in_words(text: str) -> Fraction | None:
+    """ "Twelve" or "forty-two"; larger numbers are not written in words."""
+    match = _IN_WORDS.fullmatch(text)
+    return Fraction(sum(_WORDS[word.lower()] for word in match.groups() if word)) if match else None
 
 
 def _split_label(text: str) -> tuple[str, str]:
@@ -162,6 +138,13 @@ def _magnitude(text: str, start: int) -> tuple[Fraction | None, int]:
     return None, start
 
 
+def _is_reduced(written: str, value: Fraction) -> bool:
+    """Not a fraction, or one whose denominator cannot be smaller."""
+    if "/" not in written and "\\frac" not in written:
+        return True
+    return value.denominator > 1 and written.rstrip("} ").endswith(str(value.denominator))
+
+
 def _fraction(whole: str | None, numerator: str, denominator: str) -> Fraction | None:
     """None for division by zero, and for an improper "mixed number", which may be a product."""
     over, under = _decimal(numerator), _decimal(denominator)
@@ -194,12 +177,15 @@ def _tail(tail: str) -> tuple[int, str | None]:
     """(scale, unit) of what follows the number; the unit is None when it cannot be one."""
     scale = 1
     if match := _SCALE.match(tail):
-        scale, tail = _SCALES[match[1]], tail[match.end() :]
+        scale, tail = SCALES[match[1]], tail[match.end() :]
     tail = tail.strip(" ") if tail.startswith(" ") and len(tail) == 2 else tail
     if not tail or tail in "$€£¥":
         return scale, tail
     if _PERCENT.fullmatch(tail):
         return scale, "%"
+    if tail[0] == "/":
+        word = tail[1:].strip(" .")
+        return scale, f"per {spell(word)}" if len(word) > 2 and spell(word) else None  # 5/s is a fraction
     return scale, _unit(tail)
 
 
@@ -208,32 +194,49 @@ def _unit(tail: str) -> str | None:
     match = _UNIT.fullmatch(tail)
     if not match:
         return None
-    words = re.split("[ /-]", match[2].lower())
-    if any(word in _NOT_UNITS or len(word) < 2 for word in words):
+    words = re.split("[ /-]", match[2])
+    if any(word.lower() in NOT_UNITS or len(word) < 2 for word in words):
         return None
-    first_known = words[0] in _SHORT_UNITS
-    if not first_known and (not match[1] or len(words[0]) < 3 or not set(words[0]) & set("aeiou")):
+    first = words[0].lower()
+    known = spell(words[0]) or first in POWER_BEFORE
+    if not known and (not match[1] or len(first) < 3 or not set(first) & set("aeiou")):
         return None
     power = tail[-2:].strip("{}^ ") if "^" in tail else ""
-    return " ".join(_SHORT_UNITS.get(w) or (w[:-1] if w.endswith("s") else w) for w in words) + power
+    return " ".join(spell(word) or singular(word.lower()) for word in words) + power
+
+
+def is_unit_word(word: str) -> bool:
+    """A known unit that is no other word: "in" and "am" are."""
+    return len(word) > 1 and word not in _OTHER_WORDS and spell(word) is not None
 
 
 def decimal_comma(text: str) -> Fraction | None:
     """`1000,99` as a decimal: two places exactly, as it is neither thousands nor usually a list."""
     match = _DECIMAL_COMMA.fullmatch(text) if len(text) <= MAX_NUMBER_CHARS else None
-    return _decimal(f"{match[1]}.{match[2]}") if match else None
+    return Fraction(f"{match[1]}{match[2]}.{match[3]}") if match else None
 
 
-def same_number(a: Number, b: Number) -> bool | None:
-    """Exact comparison; None when both carry different units or labels, which only a reader could settle.
+def same_number(a: Number, b: Number, policy: Policy = DEFAULT) -> bool | None:
+    """Exact comparison of the gold `a` and the answer `b`; None when units or labels differ.
 
-    A percent sign on one side only is read both ways (28 % is 28 and 0.28); on both sides it cancels.
+    A percent sign on one side only is read both ways (28 % is 28 and 0.28), unless the policy says that it
+    is a fraction; on both sides it cancels.
     """
     if a.label and b.label and a.label != b.label:
         return None
-    if a.unit and b.unit and a.unit != b.unit:
-        return None
-    if a.unit != b.unit and "%" in (a.unit, b.unit):
+    if "%" in (a.unit, b.unit) and a.unit != b.unit:
         percent, other = (a, b) if a.unit == "%" else (b, a)
-        return other.value in (percent.value, percent.value / 100)
-    return a.value == b.value
+        if other.unit and policy.units != "ignore":
+            return None
+        readings = {percent.value / 100} | ({percent.value} if policy.percent == "either" else set())
+        return other.value in readings and not _unreduced(b, policy)
+    if a.unit != b.unit and policy.units != "ignore":
+        if a.unit and b.unit:
+            return None
+        if policy.units == "strict":
+            return False
+    return a.value == b.value and not _unreduced(b, policy)
+
+
+def _unreduced(answer: Number, policy: Policy) -> bool:
+    return policy.simplified and not answer.reduced

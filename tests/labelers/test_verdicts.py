@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from labelers.verdicts import NO_ANSWER, NO_PROMPT, label_verdicts
+from labelers.verdicts import NO_PROMPT, NO_REFERENCE, label_verdicts
 from store.accounting import Account
 from store.tables import COMPLETION_VERDICTS, COMPLETIONS, PROMPTS
 
@@ -40,7 +40,7 @@ def test_verdicts_join_by_prompt_and_sort_by_completion() -> None:
 def test_completions_without_a_reference_are_rejected_by_name_and_nothing_is_lost() -> None:
     account = Account("verify", TABLE.height)
     account.keep(label_verdicts(TABLE, PROMPT_TABLE, account).height)
-    assert account.close().rejected == {NO_ANSWER: 1, NO_PROMPT: 1}
+    assert account.close().rejected == {NO_REFERENCE: 1, NO_PROMPT: 1}
 
 
 def test_row_order_changes_nothing() -> None:

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from verifiers.normal import plain
-from verifiers.rational import LimitExceeded, Number, parse_number, same_number
+from verifiers.policy import LimitExceeded
+from verifiers.rational import Number, parse_number, same_number
 
 
 def number(text: str) -> Number | None:
@@ -55,6 +56,7 @@ def number(text: str) -> Number | None:
         ("$18.90", "189/10"),
         ("-$5", "-5"),
         ("$18 per day", "18"),
+        ("$1,150/week", "1150"),
         (r"90^\circ", "90"),
         ("74\u00b0", "74"),
         (r"864 \mbox{ inches}^2", "864"),
@@ -67,6 +69,8 @@ def number(text: str) -> Number | None:
         (r"\(5\)", "5"),
         ("$5$", "5"),
         ("**5.**", "5"),
+        ("Twelve", "12"),
+        ("forty-two", "42"),
         (r"185\\", "185"),
     ],
 )
@@ -103,6 +107,7 @@ def test_spellings_of_a_number(text: str, value: str) -> None:
         "2xy",
         "2 e",
         "3i",
+        "5/s",
         "5 or 6",
         "5 and 6",
         "5 halves",
@@ -121,6 +126,10 @@ def test_spellings_of_a_number(text: str, value: str) -> None:
         "1 cm 5",
         "\u0665",  # an Arabic-Indic five
         "infinity",
+        "ten two",
+        "twenty ten",
+        "twenty zero",
+        "tenth",
         "nan",
         "1_000",
         "0x10",
@@ -178,3 +187,10 @@ def test_any_text_is_read_or_refused_without_an_error(text: str) -> None:
     except LimitExceeded:
         return
     assert parsed is None or isinstance(parsed.value, Fraction)
+
+
+def test_a_fraction_knows_whether_it_is_reduced() -> None:
+    reduced = {
+        text: number(text) for text in ("1/2", "2/4", "5/1", r"\frac{3}{4}", r"\frac{6}{8}", "0.50", "2")
+    }
+    assert {t for t, n in reduced.items() if n and not n.reduced} == {"2/4", "5/1", r"\frac{6}{8}"}

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from verifiers.math import Policy, equivalent, verify, verify_many
+from verifiers import math as verifiers_math
+from verifiers.extraction import extract
+from verifiers.math import equivalent, verify, verify_many
 
 KNOWN_LABEL_ERRORS = {
     "gsm8k-70",
@@ -34,33 +36,61 @@ def test_every_published_gsm8k_flag_is_reproduced(gsm8k_solutions: list[tuple[st
     assert len(flags) == 5276
     assert [v.status == "correct" for v in verdicts] == flags
     undecided = Counter(v.status for v in verdicts) - Counter(correct=5276, incorrect=5276)
-    assert undecided == Counter(no_answer=10, unparseable=1)  # runaway generations, and "10+John's age"
+    assert undecided.total() < 11  # runaway generations, and "10+John's age"
 
 
 def test_gsm8k_solutions_are_checked_at_twenty_thousand_a_second(
     gsm8k_solutions: list[tuple[str, str, bool]],
 ) -> None:
     pairs = [(gold, solution) for gold, solution, _ in gsm8k_solutions]
-    rates = []
-    for _ in range(3):  # the best of three: other work shares the machine
-        started = time.process_time()
-        verify_many(pairs)
-        rates.append(len(pairs) / (time.process_time() - started))
-    assert max(rates) > 20_000, f"{max(rates):.0f} checks/s"
+    rate = max(_checks_per_second(pairs)[0] for _ in range(3))  # other work shares the machine
+    assert rate > 20_000, f"{rate:.0f} checks/s"
 
 
-def test_math500_golds_match_their_own_solution_and_no_other(shared_data: Path) -> None:
+@pytest.fixture(scope="module")
+def math500(shared_data: Path) -> list[dict[str, str]]:
     with (shared_data / "math500/test.jsonl").open() as lines:
-        rows = [json.loads(line) for line in lines]
-    assert all(verify(row["answer"], row["solution"]).status == "correct" for row in rows)
-    answers = [row["answer"] for row in rows]
-    for row, other in zip(rows, answers[1:] + answers[:1], strict=True):
-        accepted = verify(other, row["solution"]).status == "correct"
-        assert accepted == equivalent(other, row["answer"])
+        return [json.loads(line) for line in lines]
 
 
-@pytest.mark.parametrize(("policy", "agreeing"), [(Policy(), 386), (Policy(last_number=True), 396)])
-def test_processbench_final_answers(shared_data: Path, policy: Policy, agreeing: int) -> None:
+def test_math500_golds_match_their_own_solution_and_no_other(math500: list[dict[str, str]]) -> None:
+    assert all(verify(row["answer"], row["solution"]).status == "correct" for row in math500)
+    undecided, coincidences = 0, set()
+    for row, other in zip(math500, math500[1:] + math500[:1], strict=True):
+        status = verify(other["answer"], row["solution"]).status
+        undecided += status not in ("correct", "incorrect")
+        if status == "correct":
+            coincidences.add((row["answer"], other["answer"]))
+    assert coincidences == {("5", "x=5"), ("7", "7"), ("3", "3")}
+    assert undecided <= 2
+
+
+def test_math500_solutions_are_checked_at_1500_a_second(math500: list[dict[str, str]]) -> None:
+    right = [(row["answer"], row["solution"]) for row in math500]
+    wrong = [(math500[i - 1]["answer"], row["solution"]) for i, row in enumerate(math500)]
+    for pairs in (right, wrong):
+        rate, slowest = max(_checks_per_second(pairs) for _ in range(3))
+        assert rate > 1_500, f"{rate:.0f} checks/s"
+        assert slowest < 2.0, f"{slowest:.2f} s"
+
+
+def _checks_per_second(pairs: list[tuple[str, str]]) -> tuple[float, float]:
+    """(rate on one core, seconds of the slowest check) of pairs that are all seen for the first time."""
+    verifiers_math._DECIDED.clear()
+    for function in vars(verifiers_math).values():
+        if hasattr(function, "cache_clear"):
+            function.cache_clear()
+    slowest, began = 0.0, time.process_time()
+    for gold, text in pairs:
+        started = time.perf_counter()
+        verify(gold, text)
+        slowest = max(slowest, time.perf_counter() - started)
+    rate = len(pairs) / (time.process_time() - began)
+    assert len(verifiers_math._DECIDED) <= 2  # the processor time of worker processes is not in the rate
+    return rate, slowest
+
+
+def test_processbench_final_answers(shared_data: Path) -> None:
     golds = {}
     for name in ("train", "test"):
         with (shared_data / f"gsm8k/{name}.jsonl").open() as lines:
@@ -68,23 +98,23 @@ def test_processbench_final_answers(shared_data: Path, policy: Policy, agreeing:
     rows = json.loads((shared_data / "processbench/gsm8k.json").read_text())
     agreed, accepted_wrongly = 0, set()
     for row in rows:
-        right = verify(golds[row["problem"].strip()], "\n\n".join(row["steps"]), policy).status == "correct"
+        right = verify(golds[row["problem"].strip()], "\n\n".join(row["steps"])).status == "correct"
         agreed += right == row["final_answer_correct"] or row["id"] in KNOWN_LABEL_ERRORS
         if right and not row["final_answer_correct"]:
             accepted_wrongly.add(row["id"])
-    assert agreed >= agreeing
+    assert agreed >= 398
     assert accepted_wrongly == KNOWN_LABEL_ERRORS
 
 
-@pytest.mark.parametrize("name", ["math_equiv", "math_equiv_issues"])
-def test_no_conformance_row_is_accepted_falsely(shared_data: Path, name: str) -> None:
-    with (shared_data / f"conformance/{name}.jsonl").open() as lines:
-        rows = [json.loads(line) for line in lines]
-    core = [row for row in rows if row.get("core", True) or row["kind"] == "security"]
-    accepted = {
-        row["id"] for row in core if verify(row["gold"] or "", row["prediction"] or "").status == "correct"
-    }
-    assert accepted <= {row["id"] for row in core if row["expected"]}
-    if name == "math_equiv":
-        right = sum((row["id"] in accepted) == row["expected"] for row in core if row["core"])
-        assert right >= 142, f"{right} of 185 core rows; expressions need the algebraic stage"
+def test_conclusions_agree_with_the_answer_that_was_marked(
+    gsm8k_solutions: list[tuple[str, str, bool]],
+) -> None:
+    """The last line, `A: 26`, is taken away: what the rest concludes is that answer, or nothing."""
+    stated = Counter[bool]()
+    for _, solution, _ in gsm8k_solutions:
+        body, _, marked = solution.rstrip().rpartition("\nA: ")
+        concluded = extract(body).text if body else None
+        if concluded is not None:
+            stated[equivalent(concluded, marked)] += 1
+    assert stated.total() > 5_100
+    assert stated[True] / stated.total() > 0.97  # most others round in the last line only

@@ -1,0 +1,194 @@
+"""Verifiers by name: the built-in ones, and a user's own function in a Python file.
+
+    bind("math")                                         a built-in id
+    bind("length", {"max": 200})                         with options
+    bind("checks/units.py:same_unit", {"system": "SI"})  def same_unit(reference, text, options)
+
+A function of the user's gets the reference as a dict, the completion as text and the options as a dict, one
+row at a time, and returns a status, True or False, or a `Verdict`. It is the user's code: it runs in this
+process with no deadline. Its file's hash is part of its identity, so that changed code means new verdicts.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import importlib.util
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from verifiers.builtin import BUILT_IN, BuiltIn
+from verifiers.verdict import STATUSES, Reference, Row, Settings, Verdict
+
+
+class BadVerifier(ValueError):
+    """No such verifier, options it does not take, or a user's file that cannot be used."""
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A verifier with its options, and the prompts it is for."""
+
+    name: str
+    identity: Mapping[str, Any]  # what its verdicts depend on: id, options, source hash, rows it is for
+    needs: tuple[str, ...]
+    without: tuple[str, ...]
+    domain: str | None
+    _verify: Callable[[Sequence[Row], Settings], list[Verdict]]
+    _check: Callable[[Reference, Settings], None]
+
+    def applies(self, reference: Reference, domain: str | None = None) -> bool:
+        has = reference._asdict()
+        return (
+            all(has[name] is not None for name in self.needs)
+            and all(has[name] is None for name in self.without)
+            and self.domain in (None, domain)
+        )
+
+    def check(self, reference: Reference, settings: Settings) -> None:
+        """Raises BadReference, which says what cannot be read, or CodeExecutionRefused."""
+        self._check(reference, settings)
+
+    def verify(self, rows: Sequence[Row], settings: Settings) -> list[Verdict]:
+        """One verdict a row, in order."""
+        return self._verify(rows, settings)
+
+
+def is_own(use: str) -> bool:
+    """`use` names a user's function, not an id."""
+    return ":" in use or use.endswith(".py")
+
+
+def check_name(use: str) -> None:
+    """Raises BadVerifier with the nearest id."""
+    if is_own(use) or use in BUILT_IN:
+        return
+    near = difflib.get_close_matches(use, BUILT_IN, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(BUILT_IN)}"
+    raise BadVerifier(f"no verifier {use!r}; {hint}, or name your own function: FILE.py:FUNCTION")
+
+
+def bind(
+    use: str,
+    options: Mapping[str, Any] | None = None,
+    when: Sequence[str] | None = None,
+    domain: str | None = None,
+) -> Bound:
+    """The verifier for prompts that have all fields of `when` (default: what it reads) and this `domain`.
+
+    Raises BadVerifier.
+    """
+    check_name(use)
+    given = dict(options or {})
+    if is_own(use):
+        path, name = _split(use)
+        function, source = _load(str(path), name, _hash(path))
+        own = f"{path.name}:{name}"
+        return Bound(
+            name=own,
+            identity={"use": own, "source": source, "options": given} | _scope(when, domain),
+            needs=tuple(when or ()),
+            without=(),
+            domain=domain,
+            _verify=lambda rows, settings: [_judge(own, function, row, given) for row in rows],
+            _check=lambda reference, settings: None,
+        )
+    entry = BUILT_IN[use]
+    stated = {entry.instead[option] for option in given if option in entry.instead}
+    needs = tuple(name for name in entry.needs if name not in stated)
+    checked = _options(use, entry, given)
+    return Bound(
+        name=use,
+        identity={"use": use, "options": given} | _scope(when, domain),
+        needs=needs if when is None else tuple(when),
+        without=entry.without if when is None else (),
+        domain=domain,
+        _verify=lambda rows, settings: entry.verify(rows, checked, settings),
+        _check=lambda reference, settings: entry.check(reference, checked, settings),
+    )
+
+
+@lru_cache(1)
+def defaults() -> tuple[Bound, ...]:
+    """Every built-in verifier that a field of the prompt calls for."""
+    return tuple(bind(use) for use, entry in BUILT_IN.items() if entry.default)
+
+
+def option_names(use: str) -> list[str]:
+    return [option.name for option in fields(BUILT_IN[use].options)]
+
+
+def _scope(when: Sequence[str] | None, domain: str | None) -> dict[str, Any]:
+    return {"when": None if when is None else sorted(when), "domain": domain}
+
+
+def _options(use: str, entry: BuiltIn, given: dict[str, Any]) -> Any:
+    unknown = sorted(set(given) - set(option_names(use)))
+    if unknown:
+        takes = ", ".join(option_names(use)) or "none"
+        raise BadVerifier(f"verifier {use}: unknown option {unknown[0]!r}; it takes {takes}")
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        return TypeAdapter(entry.options).validate_python(given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        message = first["msg"].removeprefix("Value error, ")
+        raise BadVerifier(f"verifier {use}: {place + ': ' if place else ''}{message}") from error
+
+
+def _split(use: str) -> tuple[Path, str]:
+    file, _, name = use.rpartition(":")
+    if not file or not name.isidentifier():
+        raise BadVerifier(f"verifier {use!r}: write FILE.py:FUNCTION")
+    path = Path(file).absolute()
+    if not path.is_file():
+        raise BadVerifier(f"verifier {use!r}: there is no file {file}")
+    return path, name
+
+
+def _hash(path: Path) -> str:
+    return hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
+
+
+@lru_cache(64)
+def _load(path: str, name: str, source: str) -> tuple[Callable[..., Any], str]:
+    """The function in the file whose bytes have this hash."""
+    spec = importlib.util.spec_from_file_location(f"verifier_{source}", path)
+    if spec is None or spec.loader is None:
+        raise BadVerifier(f"verifier {path}: not a Python file (.py)")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # whatever the user's file raises
+        raise BadVerifier(f"verifier {path}: importing it failed: {type(error).__name__}: {error}") from error
+    function = getattr(module, name, None)
+    if not callable(function):
+        names = [n for n, v in vars(module).items() if callable(v) and not n.startswith("_")]
+        near = difflib.get_close_matches(name, names, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else f" (it has {', '.join(names) or 'none'})"
+        raise BadVerifier(f"verifier {path}: no function {name!r}{hint}")
+    return function, source
+
+
+def _judge(name: str, function: Callable[..., Any], row: Row, options: dict[str, Any]) -> Verdict:
+    try:
+        found = function(row.reference._asdict(), row.text, dict(options))
+    except Exception as error:
+        raise BadVerifier(
+            f"verifier {name} raised {type(error).__name__}: {error}; the completion begins {row.text!r:.80}"
+        ) from error
+    if isinstance(found, bool):
+        return Verdict("correct" if found else "incorrect", None, name)
+    if isinstance(found, str) and found in STATUSES:
+        return Verdict(found, None, name)  # type: ignore[arg-type]
+    if isinstance(found, Verdict) and found.status in STATUSES:
+        return found
+    raise BadVerifier(
+        f"verifier {name} returned {found!r:.80}; it must return True, False, one of {', '.join(STATUSES)}, "
+        "or a verifiers.verdict.Verdict"
+    )
