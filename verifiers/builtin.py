@@ -85,12 +85,11 @@ class LengthOptions:
 def _math(rows: Sequence[Row], options: NoOptions, settings: Settings) -> list[Verdict]:
     from verifiers.math import verify_many
 
-    pairs = [(row.reference.answer or "", row.text) for row in rows]
+    pairs = [(row.reference.answer, row.text) for row in rows]
     cut = [row.truncated for row in rows]
-    found = verify_many(
+    return verify_many(
         pairs, settings.policy, truncated=cut, workers=settings.workers, deadline=settings.deadline
     )
-    return [Verdict(*verdict) for verdict in found]
 
 
 def _choice(rows: Sequence[Row], options: ChoiceOptions, settings: Settings) -> list[Verdict]:
@@ -153,13 +152,12 @@ def _code(rows: Sequence[Row], options: CodeOptions, settings: Settings) -> list
     from verifiers.code import Limits, verify_many
 
     asked = [(_tests_of(row.reference.tests or "[]"), row.text, row.reference.prompt) for row in rows]
-    found = verify_many(
+    return verify_many(
         asked,
         Limits(**asdict(options)),
         workers=settings.workers,
         allow_code_execution=settings.allow_code_execution,
     )
-    return [Verdict(*verdict) for verdict in found]
 
 
 def _check_code(reference: Reference, options: CodeOptions, settings: Settings) -> None:

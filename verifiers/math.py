@@ -25,6 +25,7 @@ from verifiers.normal import plain, string_key, unescaped
 from verifiers.policy import DEFAULT, LimitExceeded, Policy
 from verifiers.rational import Number, decimal_comma, parse_number, same_number
 from verifiers.statements import MAX_BARE_CHARS
+from verifiers.verdict import Status, Verdict
 
 if TYPE_CHECKING:
     import polars as pl
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-Status = Literal["correct", "incorrect", "no_answer", "unparseable", "gold_unparseable", "limit", "timeout"]
 Method = Literal["string", "rational", "algebraic", "numeric", "none"]
 
 MEMO = 8_192  # (gold, answer) pairs; N samples of one problem share few distinct answers
@@ -44,15 +44,6 @@ _PUNCTUATION = " $%-+.,:;=*!?"  # these alone answer nothing
 _MATHEMATICS = frozenset(
     {"infinity", "infty", "nosolution", "dne", "undefined"}
 )  # have synonyms of other shapes
-
-
-class Verdict(NamedTuple):
-    """`method` is the stage that decided, "none" when no stage could."""
-
-    status: Status
-    extracted: str | None
-    method: Method
-    seconds: float = 0.0
 
 
 class Reading(NamedTuple):
@@ -83,6 +74,7 @@ def verify(
 ) -> Verdict:
     """Judge a completion (or a bare answer) against a reference solution (or a bare answer).
 
+    The verdict's method is the stage that decided: string, rational, algebraic, numeric, or none.
     A missing reference is `gold_unparseable`, a missing prediction has no answer. `deadline` bounds the
     seconds of algebra in a worker process; None runs it here, without a bound. Raises `workers.WorkerError`
     when no worker process can be started.
