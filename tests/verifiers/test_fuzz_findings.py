@@ -62,6 +62,15 @@ def test_a_short_text_is_never_different_from_itself(text: str) -> None:
     assert verify(text, text).status != "incorrect"
 
 
+@pytest.mark.parametrize(
+    ("short", "exact"),
+    [("0.5", r"\cos\frac{37\pi}{3}"), ("0.25", r"\sin^2(30^\circ)"), ("0.5", r"e^{-\ln 2}")],
+)
+def test_a_short_decimal_may_be_exact(short: str, exact: str) -> None:
+    assert verify(short, rf"\boxed{{{exact}}}").status == "correct"
+    assert verify(exact, rf"\boxed{{{short}1}}").status == "incorrect"
+
+
 def test_asterisks_before_an_answer_cost_no_search_of_all_their_splits() -> None:
     begin = time.process_time()
     assert verify("B", "*" * 10_000 + "The answer is (B).(5B).(B).").status != "correct"

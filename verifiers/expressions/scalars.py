@@ -138,8 +138,10 @@ def _rounds_to(value: Rational, other: Node, base: int) -> bool | None:
         raise LimitExceeded("a decimal is too long")
     digits = len(str(absolute(value.numerator * 10**places // value.denominator)))
     try:
-        if digits < DECIMAL_DIGITS or not _is_near(value, other, base):
+        if not _is_near(value, other, base):
             return False
+        if digits < DECIMAL_DIGITS:
+            return None  # cos 60 degrees may well be 0.5: exactly or not at all
         arithmetic = multiprecision(int(digits * 3.4) + 120)
         x, error = numeric.evaluate(other, Scene(arithmetic, {}, True, log_base=base))
     except (Imprecise, Unsupported):

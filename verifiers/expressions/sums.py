@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import weakref
 from collections.abc import Callable
 from fractions import Fraction
 from functools import lru_cache
@@ -183,10 +184,20 @@ REDUCTIONS: dict[str, Callable[[Atom, Rational], tuple[Rational, Rational, Sum |
 # Names
 
 
-@lru_cache(MEMO)
 def shared(part: frozenset[Any]) -> frozenset[Any]:
-    """The one object for all equal parts. Else comparing nested functions doubles with each level."""
-    return part
+    """The one object for all equal parts. Else comparing nested functions doubles with each level.
+
+    It is that for as long as anyone holds it: a bounded memo would forget parts that are still in use.
+    """
+    reference = _PARTS.get(part)
+    known = reference() if reference else None
+    if known is None:
+        _PARTS[part] = weakref.ref(part)
+        return part
+    return known
+
+
+_PARTS: weakref.WeakKeyDictionary[frozenset[Any], weakref.ref[frozenset[Any]]] = weakref.WeakKeyDictionary()
 
 
 def order_key(monomial: Monomial) -> tuple[str, ...]:
