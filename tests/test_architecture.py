@@ -117,7 +117,7 @@ def test_trainers_import_where_only_torch_and_transformers_are() -> None:
 
 def test_no_text_is_ever_run_as_code() -> None:
     # The code verifier runs programs in processes of their own: that is its purpose.
-    runs_programs = {ROOT / "verifiers" / name for name in ("code_child.py", "remote.py")}
+    runs_programs = {ROOT / "verifiers" / name for name in ("execution/child.py", "execution/remote.py")}
     for path in {path for package in MAY_IMPORT for path in sources(package)} - runs_programs:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if not isinstance(node, ast.Call):

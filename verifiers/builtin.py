@@ -41,7 +41,7 @@ class InstructionOptions:
 
 @dataclass(frozen=True)
 class CodeOptions:
-    """Limits of `verifiers.sandbox`."""
+    """Limits of `verifiers.execution.sandbox`."""
 
     seconds: float = 4.0
     deadline: float = 20.0

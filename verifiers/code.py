@@ -6,7 +6,7 @@
     ["assert f(1) == 2", ...]  or  {"asserts": [...], "setup": source}    MBPP
     [{"input": stdin, "output": stdout}, ...]  or  {"inputs": [...], "outputs": [...]}
 
-The tests run in a judge process, the program in processes of its own (`code_child`), behind the walls of
+The tests run in a judge process, the program in processes of its own (`execution.child`), behind the walls of
 `sandbox`; calls cross between them as data (`remote`). A program that exits, prints "passed", patches modules
 or builtins, or returns objects that equal everything, has changed nothing in the judge: only the judge's own
 signed lines count, and a test counts as passed only when it ran to its end with the program alive.
@@ -35,13 +35,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from verifiers.program import code_blocks
-from verifiers.sandbox import Isolation, Limits, kill_descendants
+from verifiers.execution.program import code_blocks
+from verifiers.execution.sandbox import Isolation, Limits, kill_descendants
 from verifiers.verdict import BadReference, Status, Verdict
 
 TestStatus = Literal["passed", "failed", "error", "timeout", "limit", "broken"]
 
-CHILD = str(Path(__file__).with_name("code_child.py"))
+CHILD = str(Path(__file__).with_name("execution") / "child.py")
 START_SECONDS = 5.0  # two interpreters must start before the first test, on a busy machine too
 MAX_PROGRAM = 200_000  # characters in all code blocks
 DEFAULT_LIMITS = Limits()

@@ -16,11 +16,10 @@ from __future__ import annotations
 import re
 from typing import Literal, NamedTuple
 
-from verifiers.boxes import final_boxes, last_box
-from verifiers.formulas import TAIL_CHARS
-from verifiers.letters import concluded_letter, find_letter
-from verifiers.policy import DEFAULT, Policy
-from verifiers.statements import (
+from verifiers.answers.boxes import final_boxes, last_box
+from verifiers.answers.formulas import TAIL_CHARS
+from verifiers.answers.letters import concluded_letter, find_letter
+from verifiers.answers.statements import (
     MAX_BARE_CHARS,
     concluded,
     is_bare,
@@ -28,6 +27,7 @@ from verifiers.statements import (
     starts_like_mathematics,
     stated,
 )
+from verifiers.policy import DEFAULT, Policy
 
 Source = Literal["boxed", "marker", "phrase", "bare", "conclusion", "last_number", "none", "limit"]
 

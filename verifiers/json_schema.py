@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 from verifiers.extraction import final_words
 from verifiers.verdict import BadReference, Row, Settings, Verdict
-from verifiers.workers import CRASHED, TIMEOUT, shared
+from verifiers.workers.pool import CRASHED, TIMEOUT, shared
 
 MAX_TEXT = 200_000  # characters
 MAX_TRIES = 64  # places where a JSON value is looked for

@@ -19,12 +19,12 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from verifiers.answers.letters import find_letter, written_choice
+from verifiers.answers.normal import plain, string_key, unescaped
+from verifiers.answers.rational import Number, decimal_comma, parse_number, same_number
+from verifiers.answers.statements import MAX_BARE_CHARS
 from verifiers.extraction import MAX_ANSWER_CHARS, extract
-from verifiers.letters import find_letter, written_choice
-from verifiers.normal import plain, string_key, unescaped
 from verifiers.policy import DEFAULT, LimitExceeded, Policy
-from verifiers.rational import Number, decimal_comma, parse_number, same_number
-from verifiers.statements import MAX_BARE_CHARS
 from verifiers.verdict import Status, Verdict
 
 if TYPE_CHECKING:
@@ -74,10 +74,10 @@ def verify(
 ) -> Verdict:
     """Judge a completion (or a bare answer) against a reference solution (or a bare answer).
 
-    The verdict's method is the stage that decided: string, rational, algebraic, numeric, or none.
-    A missing reference is `gold_unparseable`, a missing prediction has no answer. `deadline` bounds the
-    seconds of algebra in a worker process; None runs it here, without a bound. Raises `workers.WorkerError`
-    when no worker process can be started.
+    The verdict's method is the stage that decided: string, rational, algebraic, numeric, or none. A missing
+    reference is `gold_unparseable`, a missing prediction has no answer. `deadline` bounds the seconds of
+    algebra in a worker process; None runs it here, without a bound. Raises WorkerError (`workers.pool`) when
+    no worker process can be started.
     """
     started = time.perf_counter()
     reference, answer, decision = _first_look(gold or "", prediction or "", policy, truncated)
@@ -341,7 +341,7 @@ def _algebra(pairs: Sequence[Pair], policy: Policy, workers: int, deadline: floa
 
 
 def _in_workers(keys: list[tuple[str, str, Policy, float]], workers: int, deadline: float) -> list[Decision]:
-    from verifiers.workers import CRASHED, TIMEOUT, shared
+    from verifiers.workers.pool import CRASHED, TIMEOUT, shared
 
     pool = shared("verifiers.math:decide_job", workers, warm="verifiers.math:warm_up")
     results = pool.run([[gold, answer, list(policy)] for gold, answer, policy, _ in keys], deadline)

@@ -13,7 +13,7 @@ from typing import Literal
 
 from verifiers.extraction import extract, final_words
 from verifiers.verdict import Row, Settings, Verdict
-from verifiers.workers import CRASHED, TIMEOUT, shared
+from verifiers.workers.pool import CRASHED, TIMEOUT, shared
 
 MAX_TEXT = 200_000  # characters
 

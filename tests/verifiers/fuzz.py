@@ -30,12 +30,12 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests/helpers")]
 from fuzz_inputs import MAX_TEXT, Corpus, cosmetic, known_pair, mutate, perturbed, pumped, read_corpus  # noqa: E402
 
 from verifiers import choice, instructions, json_schema, length  # noqa: E402
+from verifiers.answers.rational import parse_number  # noqa: E402
 from verifiers.expressions import parser  # noqa: E402
 from verifiers.extraction import extract  # noqa: E402
 from verifiers.instructions.sampler import NothingFits, append, sample_constraints  # noqa: E402
 from verifiers.math import canonical, equivalent, verify  # noqa: E402
 from verifiers.policy import DEFAULT, LimitExceeded, Policy  # noqa: E402
-from verifiers.rational import parse_number  # noqa: E402
 from verifiers.verdict import Reference, Row, Settings  # noqa: E402
 
 SLOW_SECONDS = 0.5  # of CPU time, in process

@@ -26,7 +26,7 @@ from verifiers.code import (
     verify_code,
     verify_many,
 )
-from verifiers.program import extract_code
+from verifiers.execution.program import extract_code
 
 TIGHT = Limits(seconds=1.0, deadline=2.0, memory_mb=256, processes=8, file_mb=1, output_kb=16)
 RETURNS_2 = read_tests(["assert f(1) == 2"])
@@ -436,8 +436,8 @@ def test_without_namespaces_nothing_survives_either(then, tmp_path, monkeypatch)
     child.write_text(
         "import runpy, sys\n"
         f"sys.path.append({str(Path(verifiers.code.CHILD).parent.parent)!r})\n"
-        "import verifiers.sandbox\n"
-        "verifiers.sandbox._unshare = lambda spaces: False\n"
+        "import verifiers.execution.sandbox\n"
+        "verifiers.execution.sandbox._unshare = lambda spaces: False\n"
         f"runpy.run_path({verifiers.code.CHILD!r}, run_name='__main__')\n"
     )
     monkeypatch.setattr("verifiers.code.CHILD", str(child))

@@ -19,8 +19,9 @@ from typing import Any
 import pytest
 import worker_targets
 
-from verifiers import worker_channel, workers
-from verifiers.workers import CRASHED, TIMEOUT, Pool, WorkerError, shared
+from verifiers.workers import channel
+from verifiers.workers import pool as workers
+from verifiers.workers.pool import CRASHED, TIMEOUT, Pool, WorkerError, shared
 
 ACT = "worker_targets:act"
 SLACK = 0.25  # seconds a loaded machine may add to a deadline
@@ -132,13 +133,13 @@ def test_answers_before_a_bad_message_count() -> None:
         theirs.sendall(b"\x00\x00\x00\x011\x00\x00\x00\x012\x00\x00\x00\x01?")
         received = []
         with pytest.raises(ValueError):
-            for value in worker_channel.Channel(ours).receive():
+            for value in channel.Channel(ours).receive():
                 received.append(value)
     assert received == [1, 2]
 
 
 def test_a_result_too_large_for_a_verdict_is_refused(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker_channel, "MAX_MESSAGE", 1_000)
+    monkeypatch.setattr(channel, "MAX_MESSAGE", 1_000)
     assert pool.run([["echo", "x" * 2_000], ["echo", "x"]], 2.0) == [CRASHED, "x"]
 
 
@@ -312,7 +313,7 @@ def parent_script(body: str) -> subprocess.Popen[str]:
     """A parent with a pool that prints its warden's pid while a child hangs in C code."""
     text = f"""
 import ctypes, os, sys, threading, time
-from verifiers.workers import Pool
+from verifiers.workers.pool import Pool
 pool = Pool({ACT!r})
 pool.run([["echo", 1]], 5.0)
 threading.Thread(target=pool.run, args=([["hang_in_c", 0]], 60.0), daemon=True).start()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from verifiers.normal import plain
+from verifiers.answers.normal import plain
 
 _LEADING = re.compile(
     r"(?:option |choice )?(?:\(([A-Za-z])\)|([A-Za-z])[).:](?=\s|\Z)|([A-Za-z])\Z)", re.IGNORECASE

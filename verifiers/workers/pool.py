@@ -2,7 +2,7 @@
 
 A signal cannot interrupt C code and belongs to the main thread; a thread cannot be killed; an executor's
 worker stays occupied by the job that its caller gave up. Here the caller's own thread watches the clock, and
-a child that passes its deadline gets SIGKILL. The next child is a fork of a warm process (`worker_main`), so
+a child that passes its deadline gets SIGKILL. The next child is a fork of a warm process (`warden`), so
 a bad argument costs its deadline and a few milliseconds, and its neighbours nothing:
 
 - a child works through a batch and reports each result as it finishes, so the parent knows which argument is
@@ -33,7 +33,7 @@ from contextlib import suppress
 from enum import Enum
 from typing import Any, NamedTuple
 
-from verifiers.worker_channel import COMMAND, KILL, PID, SPAWN, Channel
+from verifiers.workers.channel import COMMAND, KILL, PID, SPAWN, Channel
 
 logger = logging.getLogger(__name__)
 
@@ -200,7 +200,7 @@ class _Warden:
         arguments = [target, warm, str(memory_mb), str(os.getpid()), str(descriptor)]
         # -P: the folder of this file must not be on the path, where its modules would hide the standard ones.
         self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "verifiers.worker_main", *arguments],
+            [sys.executable, "-P", "-m", "verifiers.workers.warden", *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-from verifiers.normal import plain
+from verifiers.answers.normal import plain
+from verifiers.answers.rational import parse_number
 from verifiers.policy import LimitExceeded
-from verifiers.rational import parse_number
 
 TAIL_CHARS = 2_000  # a conclusion and the calculation before it
 

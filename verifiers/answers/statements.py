@@ -13,8 +13,7 @@ import re
 from fractions import Fraction
 from typing import NamedTuple
 
-from verifiers.expressions.units import spell
-from verifiers.formulas import (
+from verifiers.answers.formulas import (
     TAIL_CHARS,
     content,
     exact_value,
@@ -25,9 +24,10 @@ from verifiers.formulas import (
     prose_words,
     result,
 )
-from verifiers.letters import written_choice
-from verifiers.normal import plain
-from verifiers.rational import is_unit_word
+from verifiers.answers.letters import written_choice
+from verifiers.answers.normal import plain
+from verifiers.answers.rational import is_unit_word
+from verifiers.expressions.units import spell
 
 MAX_BARE_CHARS = 256
 MAX_REMARKS = 2  # sentences without a value that may follow the conclusion

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from verifiers.remote import (
+from verifiers.execution.remote import (
     Candidate,
     CandidateError,
     Channel,

@@ -1,4 +1,4 @@
-"""The other side of `workers`: a warden process and the children that it forks.
+"""The other side of `pool`: a warden process and the children that it forks.
 
 The warden imports the target once, so that a child costs one fork (milliseconds) and not one import of a
 heavy library (seconds). It runs no argument itself, has one thread, and obeys two commands on its control
@@ -29,7 +29,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
-from verifiers.worker_channel import COMMAND, PID, SPAWN, Channel
+from verifiers.workers.channel import COMMAND, PID, SPAWN, Channel
 
 PARENT_CHECK_SECONDS = 2.0
 PR_SET_PDEATHSIG = 1

@@ -1,8 +1,8 @@
 """The processes behind `verifiers.code`, run as a script: a judge, and the candidates that it starts.
 
-    python -I code_child.py judge           job as JSON on stdin, one line of JSON a test on its results pipe
-    python code_child.py candidate MODE FD  MODE calls: answers `verifiers.remote` on the socket FD
-                                            MODE program: runs the source in file FD as `__main__`
+    python -I child.py judge           job as JSON on stdin, one line of JSON a test on its results pipe
+    python child.py candidate MODE FD  MODE calls: answers `verifiers.execution.remote` on the socket FD
+                                       MODE program: runs the source in file FD as `__main__`
 
 The judge alone knows the tests, their expected results, and the nonce that signs its lines; a candidate is
 a fresh interpreter that inherits neither its memory nor its pipes. Standard library only.
@@ -24,10 +24,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-ROOT = str(Path(__file__).resolve().parent.parent)
+ROOT = str(Path(__file__).resolve().parents[2])
 sys.path.append(ROOT)
-from verifiers.program import choose_program, parses  # noqa: E402
-from verifiers.remote import (  # noqa: E402
+from verifiers.execution.program import choose_program, parses  # noqa: E402
+from verifiers.execution.remote import (  # noqa: E402
     Candidate,
     Channel,
     Gone,
@@ -37,7 +37,7 @@ from verifiers.remote import (  # noqa: E402
     Unsupported,
     hit_limit,
 )
-from verifiers.sandbox import Isolation, Limits, confine, enter, kill_descendants  # noqa: E402
+from verifiers.execution.sandbox import Isolation, Limits, confine, enter, kill_descendants  # noqa: E402
 
 sys.path.remove(ROOT)
 

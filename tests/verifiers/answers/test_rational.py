@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from verifiers.normal import plain
+from verifiers.answers.normal import plain
+from verifiers.answers.rational import Number, parse_number, same_number
 from verifiers.policy import LimitExceeded
-from verifiers.rational import Number, parse_number, same_number
 
 
 def number(text: str) -> Number | None:
