@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -123,14 +124,34 @@ def verdict_counts(run: Run) -> list[tuple[str, int]]:
 def verifier_lines(run: Run) -> list[tuple[str, list[tuple[str, int]]]]:
     """What each verifier said by itself, commonest status first; a completion may have several verifiers."""
     found: dict[str, Counter[str]] = {}
-    for name, record in run.stages.items():
-        if name.partition("/")[0] == "verify":
-            for verifier, counts in ((record.get("notes") or {}).get("by_verifier") or {}).items():
-                found.setdefault(verifier, Counter()).update(counts)
+    options: dict[str, Facts] = {}
+    for notes in _verify_notes(run):
+        options |= notes.get("options") or {}
+        for verifier, counts in (notes.get("by_verifier") or {}).items():
+            found.setdefault(verifier, Counter()).update(counts)
     return [
-        (verifier, sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+        (_with_options(verifier, options), sorted(counts.items(), key=lambda item: (-item[1], item[0])))
         for verifier, counts in sorted(found.items())
     ]
+
+
+def reads_answers(run: Run) -> bool:
+    """A verifier that looks at nothing but the final answer has judged."""
+    names = {name.split()[0] for notes in _verify_notes(run) for name in notes.get("by_verifier") or {}}
+    return bool(names & {"math", "choice"})
+
+
+def _verify_notes(run: Run) -> list[Facts]:
+    return [
+        record.get("notes") or {} for name, record in run.stages.items() if name.partition("/")[0] == "verify"
+    ]
+
+
+def _with_options(verifier: str, options: dict[str, Facts]) -> str:
+    """regex (pattern "^Yes", full false): a verdict means nothing without them."""
+    given = options.get(verifier) or {}
+    shown = [f"{name} {json.dumps(value)[:80]}" for name, value in given.items() if value is not None]
+    return f"{verifier} ({', '.join(shown)})" if shown else verifier
 
 
 def isolation(run: Run) -> list[tuple[str, bool]]:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import polars as pl
+
 from flows.recipe import AnswerPolicy, Recipe
+from labelers.verdicts import references
 from store.errors import InputError
-from verifiers.registry import BadVerifier, Bound, bind, defaults
+from verifiers.registry import BadVerifier, Bound, bind, defaults, distinct
 from verifiers.verdict import BadReference, Reference, Settings
 
 
@@ -16,7 +19,7 @@ def verifiers_of(recipe: Recipe) -> tuple[Bound, ...]:
     if recipe.verify.verifiers is None:
         return defaults()
     try:
-        return tuple(bind(use.use, use.options, use.when, use.domain) for use in recipe.verify.verifiers)
+        return distinct(bind(use.use, use.options, use.when, use.domain) for use in recipe.verify.verifiers)
     except BadVerifier as error:
         raise InputError(str(error)) from error
 
@@ -41,8 +44,59 @@ def policy_setting(recipe: Recipe) -> dict[str, Any]:
     return {} if policy == AnswerPolicy() else {"policy": policy.model_dump()}
 
 
+def check_prompts(recipe: Recipe, prompts: pl.DataFrame) -> None:
+    """What would make completions of these prompts useless, said before one is paid for.
+
+    It reads the table that the prompts stage may have made long ago, with other verifiers and permissions.
+    Raises InputError.
+    """
+    verifiers, settings = verifiers_of(recipe), settings_of(recipe)
+    known = references(prompts)
+    for prompt_id, (reference, domain) in known.items():
+        check_reference(verifiers, reference, domain, settings, f"prompt {prompt_id}")
+    judged = [[one for one in verifiers if one.applies(*prompt)] for prompt in known.values()]
+    if recipe.verify.verifiers is not None:
+        for one in verifiers:
+            if not any(one in found for found in judged):
+                raise InputError(f"verify.verifiers: {one.name} applies to no prompt: {_why_not(one, known)}")
+    if recipe.build.sets and not any(judged) and not (recipe.judge or recipe.vote):
+        raise InputError(
+            "no verifier applies to any prompt, and there is no judge: nothing could go into the sets; "
+            "name the fields of the references (prompts.fields.answer, ...), or verifiers that need none"
+        )
+    if recipe.rollout:
+        _check_rollouts(prompts, known, verifiers)
+
+
+def _why_not(verifier: Bound, known: dict[str, tuple[Reference, str | None]]) -> str:
+    rows = [(reference._asdict(), domain) for reference, domain in known.values()]
+    for name in verifier.needs:
+        if all(fields[name] is None for fields, _ in rows):
+            field = "json_schema" if name == "schema" else name
+            return f"none has {name}; say where it is with prompts.fields.{field}, or take the verifier out"
+    if verifier.domain is not None and all(domain != verifier.domain for _, domain in rows):
+        return f"none has the domain {verifier.domain!r}"
+    fields = [*verifier.needs, *(f"no {name}" for name in verifier.without)]
+    return f"none has {' and '.join(fields)}" + (f" in domain {verifier.domain!r}" if verifier.domain else "")
+
+
+def _check_rollouts(
+    prompts: pl.DataFrame, known: dict[str, tuple[Reference, str | None]], verifiers: Sequence[Bound]
+) -> None:
+    """Rollouts are compared with the answer; a verdict that rests on more would contradict their labels."""
+    rolled = prompts.filter((pl.col("split") == "train") & pl.col("answer").is_not_null())
+    for prompt_id in rolled["prompt_id"]:
+        mine = [one for one in verifiers if one.applies(*known[prompt_id])]
+        if any(one.identity["use"] != "math" for one in mine):
+            raise InputError(
+                f"rollout: step labels are judged by math alone, but prompt {prompt_id} by "
+                f"{' and '.join(one.name for one in mine)}; leave `rollout` and the stepwise set out, or set "
+                "verify.verifiers=[math]"
+            )
+
+
 def check_reference(
-    verifiers: Sequence[Bound], reference: Reference, domain: str, settings: Settings, where: str
+    verifiers: Sequence[Bound], reference: Reference, domain: str | None, settings: Settings, where: str
 ) -> None:
     """Raises InputError when a verifier that will judge this prompt's completions cannot read it."""
     for verifier in verifiers:

@@ -47,16 +47,22 @@ def work(run_dir: Path, recipe: Recipe, stage: Stage) -> Outcome:
 
 
 def _constrained(row: dict[str, Any], config: ConstrainStage, run_seed: int) -> dict[str, Any] | None:
-    """The row with constraints behind its last message; None when none fit, itself when it has some."""
+    """The row with constraints behind the user's last message, which verifiers take for the prompt.
+
+    None when no constraints fit (or no message is the user's), the row itself when it has some.
+    """
     if row["constraints"] is not None:
         return row
-    *before, last = row["messages"]
-    seed, text = derived_seed("constrain", run_seed), last["content"]
+    messages = list(row["messages"])
+    asked = [place for place, message in enumerate(messages) if message["role"] == "user"]
+    if not asked:
+        return None
+    seed, text = derived_seed("constrain", run_seed), messages[asked[-1]]["content"]
     try:
         instructions = sample_constraints(text, config.count, seed, suites=config.suites)
     except NothingFits:
         return None
-    messages = [*before, last | {"content": append(text, instructions, seed)}]
+    messages[asked[-1]] = messages[asked[-1]] | {"content": append(text, instructions, seed)}
     return row | {
         "prompt_id": content_id("prompt", messages),
         "messages": messages,

@@ -13,6 +13,7 @@ from pathlib import Path
 import polars as pl
 
 from flows import constrain, decontaminate, prompts
+from flows.checks import check_prompts
 from flows.decontaminate import CLEAN
 from flows.engines import close_engines, engine_for, ledger_of
 from flows.progress import duration, say
@@ -55,6 +56,7 @@ def print_plan(run_dir: Path, recipe: Recipe) -> int:
     from rich.table import Table
 
     table = _clean_prompts(recipe)
+    check_prompts(recipe, table)
     if not recipe.sample:
         say("plan: completions are recorded, no engine is called")
         return 0

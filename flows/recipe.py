@@ -324,6 +324,10 @@ class Recipe(Section):
             config = getattr(self, stage)
             if config is not None and config.engine is None and self.engine is None:
                 raise ValueError(f"`{stage}` needs an `engine`, its own or the recipe's")
+        return self
+
+    @model_validator(mode="after")
+    def _sets_and_models(self) -> Recipe:
         if "stepwise" in self.build.sets and self.rollout is None:
             raise ValueError("the stepwise set needs `rollout`; add it, or leave stepwise out of build.sets")
         if self.train:

@@ -29,6 +29,8 @@ from flows import (
     verify,
     vote,
 )
+from flows.checks import check_prompts
+from flows.decontaminate import CLEAN
 from flows.engines import allow_calls, close_engines
 from flows.recipe import Recipe
 from flows.stage import Stage, forget_other_verbs, run_facts, run_stages
@@ -36,6 +38,8 @@ from flows.tasks import run_wave
 from store.files import write_text
 from store.manifest import Manifest
 from store.redact import redact
+from store.shards import read_table
+from store.tables import PROMPTS
 
 
 @flow(name="dataset-run", flow_run_name="{recipe.name}", validate_parameters=True)
@@ -78,6 +82,7 @@ def _chain(run_dir: Path, recipe: Recipe) -> Iterator[list[Stage]]:
     yield [decontaminate.stage(recipe)]
     if recipe.constrain:
         yield [constrain.stage(recipe)]
+    check_prompts(recipe, read_table(run_dir / CLEAN, PROMPTS))
     yield recorded.stages(run_dir, recipe) if recipe.recorded else sample.stages(run_dir, recipe)
     yield verify.stages(run_dir, recipe)
     if recipe.vote:

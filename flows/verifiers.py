@@ -9,7 +9,9 @@ from verifiers.registry import option_names
 
 OWN = """FILE.py:FUNCTION
     your own: def FUNCTION(reference, text, options) returns True, False, a status, or a Verdict
-    verifiers: [{use: checks/units.py:same_unit, when: [answer]}]"""
+    verifiers: [{use: checks/units.py:same_unit, when: [answer]}]
+    reference is a dict: prompt, answer, constraints, tests, schema, choices (text or None), truncated
+    it runs in the process of the run: verify.deadline does not end a loop in it"""
 
 
 def list_verifiers(args: argparse.Namespace) -> int:

@@ -12,11 +12,8 @@ from flows.sample import COMPLETIONS_DIR
 from flows.stage import Outcome, Stage
 from labelers.verdicts import label_verdicts
 from store.accounting import Account
-from store.errors import InputError
 from store.shards import read_table, write_table
 from store.tables import COMPLETION_VERDICTS, COMPLETIONS, PROMPTS
-from verifiers.registry import BadVerifier
-from verifiers.verdict import BadReference
 
 VERDICTS_DIR = "tables/verdicts"
 
@@ -31,7 +28,7 @@ def stages(run_dir: Path, recipe: Recipe) -> list[Stage]:
             settings,
             (CLEAN, f"{COMPLETIONS_DIR}/{name}"),
             (f"{VERDICTS_DIR}/{name}",),
-            version=2,
+            version=3,
         )
         for name in shards
     ]
@@ -42,25 +39,22 @@ def work(run_dir: Path, recipe: Recipe, stage: Stage) -> Outcome:
     completions = read_table(run_dir / stage.inputs[1], COMPLETIONS)
     account = Account(stage.name, completions.height)
     tally: Counter[tuple[str, str]] = Counter()
-    try:
-        table = label_verdicts(
-            completions, prompts, account, verifiers_of(recipe), settings_of(recipe), tally
-        )
-    except (BadVerifier, BadReference, PermissionError) as error:
-        raise InputError(f"{stage.name}: {error}") from error
+    verifiers = verifiers_of(recipe)
+    table = label_verdicts(completions, prompts, account, verifiers, settings_of(recipe), tally)
     account.keep(table.height)
     write_table(table, run_dir / stage.outputs[0], COMPLETION_VERDICTS)
     counts = dict(table.group_by("verdict").len().sort("verdict").iter_rows())
     by_verifier: dict[str, dict[str, int]] = {}
     for (name, status), n in sorted(tally.items()):
         by_verifier.setdefault(name, {})[status] = n
-    facts = {"verdicts": counts, "by_verifier": by_verifier} | _walls(by_verifier)
+    options = {one.name: dict(one.options) for one in verifiers if one.name in by_verifier}
+    facts = {"verdicts": counts, "by_verifier": by_verifier, "options": options} | _walls(by_verifier)
     return Outcome(account, {stage.outputs[0]: table.height}, facts=facts)
 
 
 def _walls(by_verifier: dict[str, dict[str, int]]) -> dict[str, dict[str, bool]]:
     """Behind which walls programs ran, where some did."""
-    if "code" not in by_verifier:
+    if not any(name.split()[0] == "code" for name in by_verifier):
         return {}
     from verifiers.code import probe
 

@@ -3,7 +3,8 @@
 A prompt's fields (answer, constraints, tests, schema, choices) say which verifiers apply. Where several do,
 all must hold: one `incorrect` makes the completion incorrect, and an undecided verdict leaves it undecided.
 Completions to which none applies cannot be judged: they get no row and are rejected by name in the stage's
-account. A truncated completion is read only as far as its answer is certainly complete.
+account. A truncated completion is read only as far as its answer is certainly complete; a user's own verifier
+is told of it and decides for itself.
 """
 
 from __future__ import annotations
@@ -38,8 +39,8 @@ def label_verdicts(
 ) -> pl.DataFrame:
     """COMPLETION_VERDICTS sorted by completion_id; the rows it leaves out are rejected in `account`.
 
-    `tally` counts (verifier, status), of each verifier by itself. Raises what the verifiers raise on a
-    reference that they cannot read.
+    `verifiers` have distinct names (`verifiers.registry.distinct`). `tally` counts (verifier, status), of
+    each by itself. Raises what they raise: BadReference for a reference that cannot be read, VerifierFailed.
     """
     account = account or Account("verify", completions.height)
     known = references(prompts)

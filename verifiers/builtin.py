@@ -55,6 +55,12 @@ class CodeOptions:
 class SchemaOptions:
     schema: dict[str, Any] | None = None  # for rows without one of their own
 
+    def __post_init__(self) -> None:
+        from verifiers.json_schema import check_schema
+
+        if self.schema is not None:
+            check_schema(json.dumps(self.schema))
+
 
 @dataclass(frozen=True)
 class PatternOptions:
@@ -77,9 +83,9 @@ class LengthOptions:
 
     def __post_init__(self) -> None:
         if self.min is None and self.max is None:
-            raise ValueError("length: give min, max or both")
+            raise ValueError("give min, max or both")
         if self.min is not None and self.max is not None and self.min > self.max:
-            raise ValueError(f"length: min {self.min} is larger than max {self.max}")
+            raise ValueError(f"min {self.min} is larger than max {self.max}")
 
 
 def _math(rows: Sequence[Row], options: NoOptions, settings: Settings) -> list[Verdict]:
@@ -121,7 +127,7 @@ def _instructions(rows: Sequence[Row], options: InstructionOptions, settings: Se
 
     verdicts = []
     for row in rows:
-        said = final_words(row.text)
+        said = None if row.truncated else final_words(row.text)
         if said is None:
             verdicts.append(Verdict("no_answer"))
             continue
@@ -151,7 +157,10 @@ def _tests_of(tests: str) -> Tests:
 def _code(rows: Sequence[Row], options: CodeOptions, settings: Settings) -> list[Verdict]:
     from verifiers.code import Limits, verify_many
 
-    asked = [(_tests_of(row.reference.tests or "[]"), row.text, row.reference.prompt) for row in rows]
+    asked = [
+        (_tests_of(row.reference.tests or "[]"), row.text, row.reference.prompt, row.truncated)
+        for row in rows
+    ]
     return verify_many(
         asked,
         Limits(**asdict(options)),

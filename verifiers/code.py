@@ -11,6 +11,11 @@ The tests run in a judge process, the program in processes of its own (`executio
 or builtins, or returns objects that equal everything, has changed nothing in the judge: only the judge's own
 signed lines count, and a test counts as passed only when it ran to its end with the program alive.
 
+What tests must not do for that: a right program fails where a test captures what a function prints, gives a
+coroutine of the program's to asyncio.run, uses numpy's attributes of a result (arrays arrive as lists), or
+expects a `with` block of the program's to swallow an exception. Where it can be told, as in `class D(P)`,
+in `inspect.signature(f)`, or when an object of the test's own class is handed over, the test is `broken`.
+
 A guard, not a security boundary. What is left: the program can read the files that its user can read; a bug
 of the kernel is a way out; where `Isolation` shows False, so is the ordinary user account. A program that
 recognises inputs can hard-code answers, as anywhere. Nothing runs unless `allow_code_execution` is True.
@@ -73,7 +78,7 @@ class TestResult(NamedTuple):
 
 
 class Report(NamedTuple):
-    """One result a test, in order; `isolation` is None when the judge never came up."""
+    """One result a test, in order; `isolation` is None when the judge did not come to its end."""
 
     results: tuple[TestResult, ...]
     isolation: Isolation | None
@@ -111,13 +116,9 @@ def read_tests(tests: Any) -> Tests:
     if isinstance(tests, dict) and "test" in tests:
         return _check_function(tests)
     if isinstance(tests, dict) and "asserts" in tests:
-        setup = tests.get("setup") or ""
-        return _asserts(tests["asserts"], setup if isinstance(setup, str) else "\n".join(setup))
+        return _asserts(tests["asserts"], tests.get("setup") or "")
     if isinstance(tests, dict) and "inputs" in tests:
-        pairs = zip(tests["inputs"], tests.get("outputs", ()), strict=False)
-        if len(tests["inputs"]) != len(tests.get("outputs", ())):
-            raise BadTests(f"tests: {len(tests['inputs'])} inputs, {len(tests.get('outputs', ()))} outputs")
-        return _programs([{"input": given, "output": expected} for given, expected in pairs])
+        return _programs(_pairs(tests["inputs"], tests.get("outputs")))
     if isinstance(tests, list) and tests and isinstance(tests[0], str):
         return _asserts(tests, "")
     if isinstance(tests, list):
@@ -170,10 +171,12 @@ def verify_code(
     prompt: str = "",
     limits: Limits = DEFAULT_LIMITS,
     *,
+    truncated: bool = False,
     allow_code_execution: bool = False,
 ) -> Verdict:
     """Judge one completion; `extracted` is the JSON list of its test statuses.
 
+    A text that was cut off is no answer unless its program passes: the right one may have been to come.
     Raises BadTests and CodeExecutionRefused.
     """
     read = tests if isinstance(tests, Tests) else read_tests(tests)
@@ -184,20 +187,24 @@ def verify_code(
         return Verdict("limit")
     report = run_tests(blocks, read, limits, prompt=prompt, allow_code_execution=allow_code_execution)
     statuses = json.dumps([result.status for result in report.results])
-    return Verdict(report.status, statuses, "tests", report.seconds)
+    status = "no_answer" if truncated and report.status == "incorrect" else report.status
+    return Verdict(status, statuses, "tests", report.seconds)
 
 
 def verify_many(
-    rows: Iterable[tuple[Any, str, str]],
+    rows: Iterable[tuple[Any, str, str, bool]],
     limits: Limits = DEFAULT_LIMITS,
     *,
     workers: int = 1,
     allow_code_execution: bool = False,
 ) -> list[Verdict]:
-    """`verify_code` for each (tests, completion, prompt), in order, `workers` programs at a time."""
+    """`verify_code` for each (tests, completion, prompt, truncated), `workers` programs at a time."""
 
-    def one(row: tuple[Any, str, str]) -> Verdict:
-        return verify_code(*row, limits, allow_code_execution=allow_code_execution)
+    def one(row: tuple[Any, str, str, bool]) -> Verdict:
+        tests, completion, prompt, truncated = row
+        return verify_code(
+            tests, completion, prompt, limits, truncated=truncated, allow_code_execution=allow_code_execution
+        )
 
     with ThreadPoolExecutor(max(1, workers)) as pool:
         return list(pool.map(one, rows))
@@ -221,9 +228,21 @@ def _check_function(tests: dict[str, Any]) -> Tests:
     )
 
 
-def _asserts(cases: Any, setup: str) -> Tests:
+def _pairs(inputs: Any, outputs: Any) -> list[dict[str, Any]]:
+    if not isinstance(inputs, list) or not isinstance(outputs, list):
+        raise BadTests("tests: `inputs` and `outputs` must be lists")
+    if len(inputs) != len(outputs):
+        raise BadTests(f"tests: {len(inputs)} inputs, {len(outputs)} outputs")
+    return [{"input": given, "output": expected} for given, expected in zip(inputs, outputs, strict=True)]
+
+
+def _asserts(cases: Any, setup: Any) -> Tests:
     if not isinstance(cases, list) or not cases or not all(isinstance(case, str) for case in cases):
         raise BadTests("tests: asserts must be a list of one or more statements")
+    lines = setup.split("\n") if isinstance(setup, str) else setup
+    if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
+        raise BadTests("tests: setup must be source, or a list of its lines")
+    setup = "\n".join(lines)
     for number, case in enumerate(cases, 1):
         _must_parse(case, f"assert {number}")
     _must_parse(setup, "setup")

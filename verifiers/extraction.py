@@ -18,28 +18,31 @@ from typing import Literal, NamedTuple
 
 from verifiers.answers.boxes import final_boxes, last_box
 from verifiers.answers.formulas import TAIL_CHARS
-from verifiers.answers.letters import concluded_letter, find_letter
+from verifiers.answers.letters import concluded_letter, find_letter, written_choice
+from verifiers.answers.normal import plain
 from verifiers.answers.statements import (
     MAX_BARE_CHARS,
+    REASON,
     concluded,
+    corrected,
     is_bare,
     is_code,
     starts_like_mathematics,
     stated,
 )
-from verifiers.policy import DEFAULT, Policy
+from verifiers.answers.wording import RETRACTION_CHARS, correction, is_denied
+from verifiers.policy import DEFAULT, MAX_ANSWER_CHARS, Policy
 
 Source = Literal["boxed", "marker", "phrase", "bare", "conclusion", "last_number", "none", "limit"]
 
 MAX_TEXT_CHARS = 1_000_000
-MAX_ANSWER_CHARS = 4_096
 MAX_TRIES = 64  # the word "answer" may be repeated without end
 
 _THINK_ENDS = ("</think>", "</thinking>", "</thought>", "[/THINK]", "◁/think▷", "<|channel|>final<|message|>")
 _THINK_STARTS = ("<think>", "<thinking>", "<thought>", "[THINK]", "◁think▷", "<|channel|>analysis")
 _TURN_STARTS = re.compile(r"\s*(?:(?:<[|｜][^<>|｜\n]{1,40}[|｜]>|<bos>|<s>)\s*(?:assistant\b\s*)?)+")
 _TURN_END = re.compile(r"<[|｜][^<>|｜\n]{1,40}[|｜]>|</s>|<end_of_turn>|<eos>|<\|im_end")
-_HASH_NUMBER = re.compile(r"[-+]?\$?\.?[0-9][0-9,./%]*(?: [A-Za-z]+)?\.?")
+_HASH_NUMBER = re.compile(r"[-+]?\$?\.?[0-9](?:[0-9,./%]*[0-9%])?(?: [A-Za-z]+)?\.?")
 _ANSWER_LINE = re.compile(r"A:\s*(\S.*)")
 _PHRASE = re.compile(
     r"(?:answer|(?<=correct )(?:option|choice))\b(?:\s{1,8}(?:to|of|for)\b[^.\n:]{0,100}?)?(?:\*\*|__)?"
@@ -51,13 +54,25 @@ _HEADING = re.compile(
     r"\s{0,16}(?=\S)",
     re.IGNORECASE,
 )
-_HYPOTHESIS = re.compile(r"\b(?:if|whether|suppose|assume|unless|not sure)\b[^.\n]*\Z", re.IGNORECASE)
+_HYPOTHESIS = re.compile(
+    r"\b(?:if|whether|suppose|assume|unless|not sure)\b[^.\n]*\Z"
+    r"|\b(?:doubt(?:s|ed|ful)?|unlikely|no way|impossible|wrong|incorrect|mistaken\w*|tempting"
+    r"|(?:people|some|someone|one|you|they)(?: \w+)? (?:say|think|believe|guess))\b[^.,;\n]*\Z"
+    r"|\b(?:check|verify)(?:ing)? (?:our|the|this|my|your) \Z",
+    re.IGNORECASE,
+)
 _EMPTY_BOX = re.compile(r"oxed\s?\{\s?\}")
 _JUDGEMENT = re.compile(r"(?:indeed |also )?(?:in)?(?:correct|valid|right|wrong|reasonable)\b", re.IGNORECASE)
 _DISPLAY_END = {"\\[": "\\]", "$$": "$$"}
 _SENTENCE_END = re.compile(r"(?<!\.)\.(?=\s|$|\*\*)|\n|!(?=\s+[A-Z])|\?(?=\s|$)")
-_REASON = re.compile(r",?\s(?:because|since|as|so|which)\s.*", re.DOTALL)
-_SENTENCE_START = re.compile(r"(?:i|it|he|she|we|they|this|that|so|thus|therefore|hence)\b", re.IGNORECASE)
+_FULL_WIDTH = str.maketrans({chr(0xFF10 + digit): str(digit) for digit in range(10)})
+_SENTENCE_START = re.compile(
+    r"(?:i(?= [a-z]|')|it|he|she|we|they|this|that|so|thus|therefore|hence)\b", re.IGNORECASE
+)
+_LATER = re.compile(r"####|\b[Tt]he (?:final |correct |right |actual )?answer is\b")  # after a box
+_NO_SOLUTION = re.compile(
+    r"(?:(?:so|thus|therefore|hence),? )?there (?:is|are|exists?) no (?:real )?solutions?\.?", re.IGNORECASE
+)
 _COMMAND = re.compile(r"\\[A-Za-z]+")
 _WORD = re.compile(r"[A-Za-z]{2,}")
 _NUMBER = re.compile(r"(?:(?<![\w).])[-−])?\$?(?:[0-9][0-9,]*(?:\.[0-9]+)?|\.[0-9]+)%?")
@@ -78,7 +93,7 @@ def extract(text: str, policy: Policy = DEFAULT, *, truncated: bool = False) -> 
     """The answer in `text`; `truncated` says that generation was cut off at the token limit."""
     if len(text) > MAX_TEXT_CHARS:
         return TOO_LONG
-    visible = final_words(text)
+    visible = final_words(text if text.isascii() else text.translate(_FULL_WIDTH))
     if visible is None:
         return NOTHING
     tagged = _tagged(visible, truncated)
@@ -87,7 +102,7 @@ def extract(text: str, policy: Policy = DEFAULT, *, truncated: bool = False) -> 
         found = Extraction(stated(tagged) if len(tagged) < TAIL_CHARS else tagged, "marker")
     if found is None and not truncated:
         found = _unmarked_answer(visible, policy)
-    if found is None or found.text is None or _EMPTY_BOX.search(found.text):
+    if found is None or not found.text or found.text.isspace() or _EMPTY_BOX.search(found.text):
         return NOTHING
     if len(found.text) > MAX_ANSWER_CHARS:
         return TOO_LONG
@@ -124,28 +139,56 @@ def _tagged(text: str, truncated: bool) -> str | None:
 
 
 def _marked_answer(text: str, policy: Policy, truncated: bool) -> Extraction | None:
+    """The answer in the last box, else at the last marker, unless what follows takes it back."""
     box = last_box(text)
-    if box is not None:
-        if box.content is None:
-            return NOTHING
-        contents = final_boxes(text) if policy.boxes == "union" else [box.content]
-        return Extraction(", ".join(contents), "boxed")
+    if box is None:
+        return _answer_at_marker(text, policy, truncated)
+    if box.content is None:
+        return NOTHING
+    rest = correction(text[box.end : box.end + RETRACTION_CHARS])
+    if rest is None and is_denied(text, box.start, box.end):
+        rest = text[box.end :]
+    if rest is not None:
+        return _corrected(rest, policy, truncated)
+    if _LATER.search(text, box.end):
+        later = _answer_at_marker(text[box.end :], policy, truncated)
+        if later and (policy.choices or is_bare(later.text or "")):
+            return later
+    contents = final_boxes(text) if policy.boxes == "union" else [box.content]
+    return Extraction(", ".join(contents), "boxed")
+
+
+def _answer_at_marker(text: str, policy: Policy, truncated: bool) -> Extraction | None:
     if truncated:
         text = text[: text.rfind("\n") + 1]
     text = text.rstrip()
     candidates = [c for c in (_hash(text), _answer_line(text), _phrase(text)) if c]
     if not candidates:
         return None
-    start, found = max(candidates, key=lambda c: c[0])
+    start, end, found = max(candidates, key=lambda c: c[0])
+    if end < len(text) and (rest := correction(text[end : end + RETRACTION_CHARS])) is not None:
+        return _corrected(rest, policy, truncated)
     if found.source != "phrase" or policy.choices or len(found.text or "") > TAIL_CHARS:
         return found
     return Extraction(stated(found.text or "", text[max(0, start - TAIL_CHARS) : start]), "phrase")
 
 
+def _corrected(rest: str, policy: Policy, truncated: bool) -> Extraction:
+    """What a text says instead of an answer that it has just taken back."""
+    if found := _answer_at_marker(rest, policy, truncated):
+        return found
+    last = _SENTENCE_END.split(rest.strip().rstrip("."))[-1]
+    value = find_letter(last, policy.choices) if policy.choices else corrected(last)
+    return Extraction(value, "conclusion") if value and not truncated else NOTHING
+
+
 def _unmarked_answer(text: str, policy: Policy) -> Extraction | None:
     line = text.strip()
+    if _NO_SOLUTION.fullmatch(line):
+        return Extraction("no solution", "conclusion")
     is_line = bool(line) and len(line) <= MAX_BARE_CHARS and "\n" not in line and not is_code(line)
-    if is_line and is_bare(short := _REASON.sub("", line)):
+    short = REASON.sub("", line) if is_line else ""
+    if is_line and (written_choice(plain(line)) or is_bare(short)):
         return Extraction(short, "bare")
     if is_line and starts_like_mathematics(line) and _is_short(line):
         return Extraction(line, "bare")
@@ -167,25 +210,26 @@ def _is_short(line: str) -> bool:
     )
 
 
-def _hash(text: str) -> tuple[int, Extraction] | None:
+def _hash(text: str) -> tuple[int, int, Extraction] | None:
     """`#### 42`; a Markdown heading looks the same, so other text counts only on the last line."""
     start = text.rfind("####")
     if start < 0:
         return None
     line, newline, _ = text[start + 4 :].partition("\n")
+    end = start + 4 + len(line)
     line = line.strip(" #*")
     if not line or (newline and not _HASH_NUMBER.fullmatch(line)):
         return None
-    return start, Extraction(line, "marker")
+    return start, end, Extraction(line, "marker")
 
 
-def _answer_line(text: str) -> tuple[int, Extraction] | None:
+def _answer_line(text: str) -> tuple[int, int, Extraction] | None:
     start = text.rfind("\n") + 1
     match = _ANSWER_LINE.match(text, start)
-    return (start, Extraction(match[1].strip(), "marker")) if match else None
+    return (start, len(text), Extraction(match[1].strip(), "marker")) if match else None
 
 
-def _phrase(text: str) -> tuple[int, Extraction] | None:
+def _phrase(text: str) -> tuple[int, int, Extraction] | None:
     lowered = text.lower()
     if len(lowered) != len(text):  # a few capitals lower to two characters and would shift positions
         lowered = text
@@ -194,30 +238,32 @@ def _phrase(text: str) -> tuple[int, Extraction] | None:
         start = max(lowered.rfind(word, 0, start) for word in ("answer", "correct option", "correct choice"))
         if start < 0:
             return None
-        sentence = _after_phrase(text, start)
+        sentence, end = _after_phrase(text, start)
         if sentence.strip("\\()[]$ ") and not _JUDGEMENT.match(sentence):
-            return start, Extraction(sentence, "phrase")
+            return start, end, Extraction(sentence, "phrase")
     return None
 
 
-def _after_phrase(text: str, start: int) -> str:
+def _after_phrase(text: str, start: int) -> tuple[str, int]:
     line = text.rfind("\n", 0, start) + 1
     if heading := _HEADING.match(text, line):
         return _sentence(text, heading.end())
     match = _PHRASE.match(text, start if text[start] in "aA" else start + len("correct "))
     if not match or _HYPOTHESIS.search(text, max(line, start - 200), start):
-        return ""
+        return "", start
     return _sentence(text, match.end())
 
 
-def _sentence(text: str, start: int) -> str:
-    """From `start` to the end of the sentence; a display formula may span lines. A question says nothing."""
+def _sentence(text: str, start: int) -> tuple[str, int]:
+    """From `start` to the end of the sentence, and that end; a display formula may span lines.
+
+    A question says nothing.
+    """
     closing = _DISPLAY_END.get(text[start : start + 2])
     formula_end = text.find(closing, start + 2, start + MAX_ANSWER_CHARS) if closing else -1
     stop = _SENTENCE_END.search(text, max(start, formula_end))
-    if stop and stop[0] == "?":
-        return ""
-    return text[start : stop.start() if stop else len(text)].strip(" *_")
+    end = stop.start() if stop else len(text)
+    return "" if stop and stop[0] == "?" else text[start:end].strip(" *"), end
 
 
 def _last_number(text: str) -> Extraction | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any, NoReturn
 
@@ -39,6 +39,24 @@ def check_schema(schema: str) -> None:
         _validator_class(value).check_schema(value)
     except SchemaError as error:
         raise BadReference(f"schema: at {error.json_path}: {error.message}") from error
+    own = set(_texts(value, "$id"))
+    for reference in _texts(value, "$ref"):
+        target = reference.partition("#")[0]
+        if "://" in target and target not in own and target not in _registry():
+            raise BadReference(
+                f"schema: $ref to {target}: other documents are not fetched; put it into $defs"
+            )
+
+
+def _texts(schema: Any, key: str) -> Iterator[str]:
+    """What stands at `key`, wherever it occurs."""
+    if isinstance(schema, dict):
+        if isinstance(schema.get(key), str):
+            yield schema[key]
+        schema = list(schema.values())
+    if isinstance(schema, list):
+        for part in schema:
+            yield from _texts(part, key)
 
 
 def extract_json(text: str) -> str | None:
@@ -59,7 +77,10 @@ def extract_json(text: str) -> str | None:
 
 
 def verify_rows(rows: Iterable[tuple[Row, str]], settings: Settings) -> list[Verdict]:
-    """One verdict for each (row, schema as JSON). Text without JSON is wrong, unless it was cut off."""
+    """One verdict for each (row, schema as JSON).
+
+    Text without JSON is wrong; of a text that was cut off nobody knows which JSON would have been its last.
+    """
     verdicts: list[Verdict | None] = []
     jobs, places = [], []
     for row, schema in rows:
@@ -89,14 +110,14 @@ def validate_job(job: tuple[str, str]) -> str:
 
 
 def _first_look(row: Row) -> tuple[Verdict | None, str | None]:
-    said = final_words(row.text)
+    said = None if row.truncated else final_words(row.text)
     if said is None:
         return Verdict("no_answer"), None
     if len(said) > MAX_TEXT:
         return Verdict("limit"), None
     found = extract_json(said)
     if found is None:
-        return Verdict("no_answer" if row.truncated else "incorrect", None, "schema"), None
+        return Verdict("incorrect", None, "schema"), None
     return None, found
 
 
@@ -123,7 +144,12 @@ def _validator_class(schema: Any) -> Any:
 
 @lru_cache(256)
 def _validator(schema: str) -> Any:
-    from jsonschema_specifications import REGISTRY  # the meta-schemas alone: nothing is fetched
-
     value = json.loads(schema)
-    return _validator_class(value)(value, registry=REGISTRY)
+    return _validator_class(value)(value, registry=_registry())
+
+
+def _registry() -> Any:
+    """The meta-schemas alone: nothing is fetched."""
+    from jsonschema_specifications import REGISTRY
+
+    return REGISTRY

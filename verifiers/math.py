@@ -17,14 +17,15 @@ import re
 import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
+from itertools import repeat
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from verifiers.answers.letters import find_letter, written_choice
 from verifiers.answers.normal import plain, string_key, unescaped
-from verifiers.answers.rational import Number, decimal_comma, parse_number, same_number
+from verifiers.answers.rational import Number, is_decimal_comma, parse_number, same_number
 from verifiers.answers.statements import MAX_BARE_CHARS
-from verifiers.extraction import MAX_ANSWER_CHARS, extract
-from verifiers.policy import DEFAULT, LimitExceeded, Policy
+from verifiers.extraction import extract
+from verifiers.policy import DEFAULT, MAX_ANSWER_CHARS, LimitExceeded, Policy
 from verifiers.verdict import Status, Verdict
 
 if TYPE_CHECKING:
@@ -62,11 +63,13 @@ class Decision(NamedTuple):
 
 
 Pair = tuple[str, str]  # bare answers
+Text = str | int | float | None
+Timed = tuple[Decision, float]  # and its seconds
 
 
 def verify(
-    gold: str | None,
-    prediction: str | None,
+    gold: Text,
+    prediction: Text,
     policy: Policy = DEFAULT,
     *,
     truncated: bool = False,
@@ -80,14 +83,14 @@ def verify(
     no worker process can be started.
     """
     started = time.perf_counter()
-    reference, answer, decision = _first_look(gold or "", prediction or "", policy, truncated)
+    reference, answer, decision = _first_look(_text(gold), _text(prediction), policy, truncated)
     if decision is None:
-        decision = _algebra([(reference, answer)], policy, 1, deadline)[0]
+        decision, _ = _algebra([(reference, answer)], policy, 1, deadline)[0]
     return Verdict(decision.status, answer or None, decision.method, time.perf_counter() - started)
 
 
 def verify_many(
-    pairs: Iterable[tuple[str | None, str | None]],
+    pairs: Iterable[tuple[Text, Text]],
     policy: Policy = DEFAULT,
     *,
     truncated: Sequence[bool] = (),
@@ -97,22 +100,23 @@ def verify_many(
     """`verify` for each (gold, prediction), in order.
 
     The quick stages run here; the distinct pairs that need algebra are spread over `workers` processes, or
-    run here without a deadline when it is 0. The seconds of a pair are those of its own decision.
+    run here without a deadline when it is 0. The seconds of a pair are those of its own decision, also where
+    it was made in a worker. Raises ValueError when `truncated` is given and has another length than `pairs`.
     """
+    pairs = list(pairs)
+    if len(truncated) not in (0, len(pairs)):
+        raise ValueError(f"truncated: {len(truncated)} values for {len(pairs)} pairs")
     looks, seconds = [], []
-    for i, (gold, prediction) in enumerate(pairs):
+    for (gold, prediction), cut in zip(pairs, truncated or repeat(False, len(pairs)), strict=True):
         started = time.perf_counter()
-        cut = bool(truncated) and truncated[i]
-        looks.append(_first_look(gold or "", prediction or "", policy, cut))
+        looks.append(_first_look(_text(gold), _text(prediction), policy, cut))
         seconds.append(time.perf_counter() - started)
     hard = list(dict.fromkeys((gold, answer) for gold, answer, decision in looks if decision is None))
-    started = time.perf_counter()
     decided = dict(zip(hard, _algebra(hard, policy, workers, deadline if workers else None), strict=True))
-    share = (time.perf_counter() - started) / max(len(hard), 1)
     verdicts = []
     for (gold, answer, decision), spent in zip(looks, seconds, strict=True):
-        status, method = decision or decided[gold, answer]
-        verdicts.append(Verdict(status, answer or None, method, spent if decision else spent + share))
+        (status, method), more = (decision, 0.0) if decision else decided[gold, answer]
+        verdicts.append(Verdict(status, answer or None, method, spent + more))
     return verdicts
 
 
@@ -128,7 +132,7 @@ def verify_frame(
 ) -> pl.DataFrame:
     """`frame` with the columns status, extracted, method and seconds of `verify_many`.
 
-    `gold`, `prediction` and `truncated` name its columns; nulls count as missing.
+    `gold`, `prediction` and `truncated` name its columns; nulls count as missing, numbers as written.
     """
     import polars as pl
 
@@ -143,7 +147,7 @@ def verify_frame(
 
 def equivalent(a: str, b: str) -> bool:
     """True when two bare answers are certainly the same; symmetric. False also when it cannot be decided."""
-    return (_quick(a, b, DEFAULT) or _algebra([(a, b)], DEFAULT, 1, DEADLINE)[0]).status == "correct"
+    return (_quick(a, b, DEFAULT) or _algebra([(a, b)], DEFAULT, 1, DEADLINE)[0][0]).status == "correct"
 
 
 def canonical(answer: str) -> str | None:
@@ -167,6 +171,10 @@ def canonical(answer: str) -> str | None:
     except Exception:  # as in `_decide_values`
         logger.exception("canonical: answer %r", answer)
         return reading.key
+
+
+def _text(value: Text) -> str:
+    return value if isinstance(value, str) else "" if value is None else str(value)
 
 
 def _first_look(
@@ -298,8 +306,8 @@ def _same_rational(a: Reading, b: Reading, policy: Policy) -> bool | None:
     if a.number and b.number:
         return same_number(a.number, b.number, policy)
     if a.number or b.number:
-        number, other = (a.number, b) if a.number else (b.number, a)
-        return True if number and decimal_comma(other.plain) == number.value else None
+        number, other = (a, b) if a.number else (b, a)
+        return True if is_decimal_comma(other.plain, number.plain) else None
     return None
 
 
@@ -321,38 +329,58 @@ STAGES: tuple[tuple[Method, Callable[[Reading, Reading, Policy], bool | None]], 
 )
 
 
-_DECIDED: dict[tuple[str, str, Policy, float], Decision] = {}  # what workers found
+_DECIDED: dict[tuple[str, str, Policy], Timed] = {}  # what workers found
 
 
-def _algebra(pairs: Sequence[Pair], policy: Policy, workers: int, deadline: float | None) -> list[Decision]:
-    """Decisions that need algebra: here without a deadline, else from the memo or worker processes."""
+def _algebra(pairs: Sequence[Pair], policy: Policy, workers: int, deadline: float | None) -> list[Timed]:
+    """Decisions that need algebra: here without a deadline, else from the memo or worker processes.
+
+    A timeout or a crash is not remembered: the machine may have been overloaded.
+    """
     if deadline is None:
-        return [_slow(gold, answer, policy) for gold, answer in pairs]
-    keys = [(gold, answer, policy, deadline) for gold, answer in pairs]
-    found = {key: decision for key in keys if (decision := _DECIDED.get(key))}
-    missing = [key for key in keys if key not in found]
-    if missing:
-        new = dict(zip(missing, _in_workers(missing, workers, deadline), strict=True))
-        if len(_DECIDED) + len(new) > MEMO:
-            _DECIDED.clear()
-        _DECIDED.update(new)
-        found |= new
-    return [found[key] for key in keys]
+        return [_timed(gold, answer, policy) for gold, answer in pairs]
+    found = {pair: _DECIDED[*pair, policy] for pair in pairs if (*pair, policy) in _DECIDED}
+    missing = [pair for pair in pairs if pair not in found]
+    for pair, (decision, seconds) in zip(
+        missing, _in_workers(missing, policy, workers, deadline), strict=True
+    ):
+        found[pair] = decision or Decision("limit"), seconds
+        if decision and decision.status != "timeout":
+            _DECIDED[*pair, policy] = decision, 0.0
+    if len(_DECIDED) > MEMO:
+        _DECIDED.clear()
+    return [found[pair] for pair in pairs]
 
 
-def _in_workers(keys: list[tuple[str, str, Policy, float]], workers: int, deadline: float) -> list[Decision]:
+def _in_workers(
+    pairs: list[Pair], policy: Policy, workers: int, deadline: float
+) -> list[tuple[Decision | None, float]]:
+    """A decision is None when the worker died of it."""
+    if not pairs:
+        return []
     from verifiers.workers.pool import CRASHED, TIMEOUT, shared
 
     pool = shared("verifiers.math:decide_job", workers, warm="verifiers.math:warm_up")
-    results = pool.run([[gold, answer, list(policy)] for gold, answer, policy, _ in keys], deadline)
-    failures = {TIMEOUT: Decision("timeout"), CRASHED: Decision("limit")}
-    return [failures[r] if r in (TIMEOUT, CRASHED) else Decision(*r) for r in results]
+    started = time.perf_counter()
+    results = pool.run([[gold, answer, list(policy)] for gold, answer in pairs], deadline)
+    elapsed = time.perf_counter() - started
+    failures = {TIMEOUT: (Decision("timeout"), min(deadline, elapsed)), CRASHED: (None, elapsed)}
+    return [
+        failures[r] if r in (TIMEOUT, CRASHED) else (Decision(r[0], r[1]), r[2])  # type: ignore[index]
+        for r in results
+    ]
 
 
-def decide_job(job: tuple[str, str, list[object]]) -> Decision:
+def decide_job(job: tuple[str, str, list[object]]) -> tuple[Status, Method, float]:
     """What a worker process runs: one (gold answer, answer, policy) with algebra."""
     gold, answer, policy = job
-    return _slow(gold, answer, Policy(*policy))  # type: ignore[arg-type]  # JSON made a list of it
+    decision, seconds = _timed(gold, answer, Policy(*policy))  # type: ignore[arg-type]  # JSON made a list
+    return decision.status, decision.method, seconds
+
+
+def _timed(gold: str, answer: str, policy: Policy) -> Timed:
+    started = time.perf_counter()
+    return _slow(gold, answer, policy), time.perf_counter() - started
 
 
 def warm_up() -> None:

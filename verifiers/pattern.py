@@ -3,6 +3,7 @@
 The pattern is the recipe author's, the text is a model's, and together they may backtrack for ever. Python's
 `re` cannot be interrupted, so the search runs in a worker process that is killed at the deadline
 (`workers`): one mechanism for every kind of hostile text, and no second dialect of regular expressions.
+What a text that was cut off would have gone on to say is not known, so it has no match yet.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ def compile_pattern(pattern: str, ignore_case: bool) -> re.Pattern[str]:
     try:
         return re.compile(pattern, re.MULTILINE | (re.IGNORECASE if ignore_case else 0))
     except re.error as error:
-        raise ValueError(f"regex: the pattern {pattern!r:.80} is not valid: {error}") from error
+        raise ValueError(f"the pattern {pattern!r:.80} is not valid: {error}") from error
 
 
 def verify_rows(
@@ -51,7 +52,7 @@ def search_job(job: tuple[str, bool, bool, str]) -> list[str]:
 def _target(row: Row, target: Target) -> str | None:
     if target == "answer":
         return extract(row.text, truncated=row.truncated).text
-    said = final_words(row.text)
+    said = None if row.truncated else final_words(row.text)
     return None if said is None else said.strip()
 
 

@@ -2,15 +2,41 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
+
+MAX_ANSWER_CHARS = 4_096
+
+Boxes = Literal["last", "union"]
+Percent = Literal["either", "fraction"]
+Units = Literal["lenient", "strict", "ignore"]
 
 
 class LimitExceeded(ValueError):
     """The answer is larger than anything worth reading; checked before any arithmetic."""
 
 
-class Policy(NamedTuple):
-    """How to read answers. The defaults accept what a careful grader accepts.
+class _Fields(NamedTuple):
+    last_number: bool = False
+    boxes: Boxes = "last"
+    ordered: bool = False
+    percent: Percent = "either"
+    units: Units = "lenient"
+    simplified: bool = False
+    choices: str = ""
+
+
+_ALLOWED = {
+    "last_number": (True, False),
+    "boxes": get_args(Boxes),
+    "ordered": (True, False),
+    "percent": get_args(Percent),
+    "units": get_args(Units),
+    "simplified": (True, False),
+}
+
+
+class Policy(_Fields):
+    """How to read answers. The defaults accept what a careful grader accepts. Raises ValueError.
 
     last_number   read the last number of a text that marks no answer; intermediate results then count
     boxes         of several boxes, read the "last", or the "union" of the boxes of the final statement
@@ -22,13 +48,24 @@ class Policy(NamedTuple):
     choices       the letters of a multiple-choice question ("ABCD"); empty: not one
     """
 
-    last_number: bool = False
-    boxes: Literal["last", "union"] = "last"
-    ordered: bool = False
-    percent: Literal["either", "fraction"] = "either"
-    units: Literal["lenient", "strict", "ignore"] = "lenient"
-    simplified: bool = False
-    choices: str = ""
+    __slots__ = ()
+
+    if not TYPE_CHECKING:  # a type checker shall see the fields
+
+        def __new__(cls, *args: object, **kwargs: object) -> Policy:
+            policy = super().__new__(cls, *args, **kwargs)
+            _check(policy)
+            return policy
+
+
+def _check(policy: Policy) -> None:
+    for name, allowed in _ALLOWED.items():
+        if (value := getattr(policy, name)) not in allowed:
+            expected = ", ".join(map(repr, allowed))
+            raise ValueError(f"policy.{name}: expected one of {expected}, not {value!r:.80}")
+    letters = policy.choices
+    if not isinstance(letters, str) or (letters and not (letters.isascii() and letters.isalnum())):
+        raise ValueError(f"policy.choices: expected letters such as 'ABCD', not {letters!r:.80}")
 
 
 DEFAULT = Policy()

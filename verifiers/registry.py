@@ -5,8 +5,10 @@
     bind("checks/units.py:same_unit", {"system": "SI"})  def same_unit(reference, text, options)
 
 A function of the user's gets the reference as a dict, the completion as text and the options as a dict, one
-row at a time, and returns a status, True or False, or a `Verdict`. It is the user's code: it runs in this
-process with no deadline. Its file's hash is part of its identity, so that changed code means new verdicts.
+row at a time, and returns a status, True or False, or a `Verdict`. Besides the fields of a `Reference` the
+dict has `truncated`: the completion was cut off. It is the user's code: it runs in this process with no
+deadline. Its file's hash is part of its identity, so that changed code means new verdicts; the hashes of
+modules that it imports are not.
 """
 
 from __future__ import annotations
@@ -14,8 +16,13 @@ from __future__ import annotations
 import difflib
 import hashlib
 import importlib.util
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+import inspect
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -28,12 +35,17 @@ class BadVerifier(ValueError):
     """No such verifier, options it does not take, or a user's file that cannot be used."""
 
 
+class VerifierFailed(RuntimeError):
+    """A user's function raised, or returned what is no verdict."""
+
+
 @dataclass(frozen=True)
 class Bound:
     """A verifier with its options, and the prompts it is for."""
 
     name: str
     identity: Mapping[str, Any]  # what its verdicts depend on: id, options, source hash, rows it is for
+    options: Mapping[str, Any]  # as given, and the defaults of the others
     needs: tuple[str, ...]
     without: tuple[str, ...]
     domain: str | None
@@ -53,8 +65,15 @@ class Bound:
         self._check(reference, settings)
 
     def verify(self, rows: Sequence[Row], settings: Settings) -> list[Verdict]:
-        """One verdict a row, in order."""
-        return self._verify(rows, settings)
+        """One verdict a row, in order. A verifier that does not time its rows gives each an equal share.
+
+        Raises VerifierFailed.
+        """
+        started = time.monotonic()
+        verdicts = self._verify(rows, settings)
+        share = (time.monotonic() - started) / max(len(rows), 1)
+        timed = any(verdict.seconds for verdict in verdicts)
+        return verdicts if timed else [verdict._replace(seconds=share) for verdict in verdicts]
 
 
 def is_own(use: str) -> bool:
@@ -83,32 +102,18 @@ def bind(
     """
     check_name(use)
     given = dict(options or {})
-    if is_own(use):
-        path, name = _split(use)
-        function, source = _load(str(path), name, _hash(path))
-        own = f"{path.name}:{name}"
-        return Bound(
-            name=own,
-            identity={"use": own, "source": source, "options": given} | _scope(when, domain),
-            needs=tuple(when or ()),
-            without=(),
-            domain=domain,
-            _verify=lambda rows, settings: [_judge(own, function, row, given) for row in rows],
-            _check=lambda reference, settings: None,
-        )
-    entry = BUILT_IN[use]
-    stated = {entry.instead[option] for option in given if option in entry.instead}
-    needs = tuple(name for name in entry.needs if name not in stated)
-    checked = _options(use, entry, given)
-    return Bound(
-        name=use,
-        identity={"use": use, "options": given} | _scope(when, domain),
-        needs=needs if when is None else tuple(when),
-        without=entry.without if when is None else (),
-        domain=domain,
-        _verify=lambda rows, settings: entry.verify(rows, checked, settings),
-        _check=lambda reference, settings: entry.check(reference, checked, settings),
-    )
+    return _bind_own(use, given, when, domain) if is_own(use) else _bind_built_in(use, given, when, domain)
+
+
+def distinct(verifiers: Iterable[Bound]) -> tuple[Bound, ...]:
+    """The same with a name each: those that share one are numbered."""
+    given = tuple(verifiers)
+    shared, seen = Counter(one.name for one in given), Counter[str]()
+    named = []
+    for one in given:
+        seen[one.name] += 1
+        named.append(one if shared[one.name] == 1 else replace(one, name=f"{one.name} {seen[one.name]}"))
+    return tuple(named)
 
 
 @lru_cache(1)
@@ -119,6 +124,41 @@ def defaults() -> tuple[Bound, ...]:
 
 def option_names(use: str) -> list[str]:
     return [option.name for option in fields(BUILT_IN[use].options)]
+
+
+def _bind_own(use: str, options: dict[str, Any], when: Sequence[str] | None, domain: str | None) -> Bound:
+    path, function_name = _split(use)
+    function, source = _load(str(path), function_name, _hash(path))
+    name = f"{path.name}:{function_name}"
+    return Bound(
+        name=name,
+        identity={"use": name, "source": source, "options": options} | _scope(when, domain),
+        options=options,
+        needs=tuple(when or ()),
+        without=(),
+        domain=domain,
+        _verify=lambda rows, settings: [_judge(name, function, row, options) for row in rows],
+        _check=lambda reference, settings: None,
+    )
+
+
+def _bind_built_in(
+    use: str, options: dict[str, Any], when: Sequence[str] | None, domain: str | None
+) -> Bound:
+    entry = BUILT_IN[use]
+    checked = _options(use, entry, options)
+    stated = {entry.instead[option] for option in options if option in entry.instead}
+    needs = tuple(name for name in entry.needs if name not in stated)
+    return Bound(
+        name=use,
+        identity={"use": use, "options": options} | _scope(when, domain),
+        options=asdict(checked),
+        needs=needs if when is None else tuple(when),
+        without=entry.without if when is None else (),
+        domain=domain,
+        _verify=lambda rows, settings: entry.verify(rows, checked, settings),
+        _check=lambda reference, settings: entry.check(reference, checked, settings),
+    )
 
 
 def _scope(when: Sequence[str] | None, domain: str | None) -> dict[str, Any]:
@@ -162,9 +202,11 @@ def _load(path: str, name: str, source: str) -> tuple[Callable[..., Any], str]:
     if spec is None or spec.loader is None:
         raise BadVerifier(f"verifier {path}: not a Python file (.py)")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where dataclasses look for it
     try:
-        spec.loader.exec_module(module)
-    except Exception as error:  # whatever the user's file raises
+        with _importable(str(Path(path).parent)):
+            spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:  # whatever the user's file raises
         raise BadVerifier(f"verifier {path}: importing it failed: {type(error).__name__}: {error}") from error
     function = getattr(module, name, None)
     if not callable(function):
@@ -172,23 +214,52 @@ def _load(path: str, name: str, source: str) -> tuple[Callable[..., Any], str]:
         near = difflib.get_close_matches(name, names, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else f" (it has {', '.join(names) or 'none'})"
         raise BadVerifier(f"verifier {path}: no function {name!r}{hint}")
+    _check_signature(f"verifier {path}: {name}", function)
     return function, source
 
 
-def _judge(name: str, function: Callable[..., Any], row: Row, options: dict[str, Any]) -> Verdict:
+@contextmanager
+def _importable(folder: str) -> Iterator[None]:
+    """Modules beside the user's file can be imported by it, as when it is run as a script."""
+    sys.path.insert(0, folder)
     try:
-        found = function(row.reference._asdict(), row.text, dict(options))
-    except Exception as error:
+        yield
+    finally:
+        sys.path.remove(folder)
+
+
+def _check_signature(what: str, function: Callable[..., Any]) -> None:
+    if isinstance(function, type):
+        raise BadVerifier(f"{what} is a class; name a function of (reference, text, options)")
+    try:
+        signature = inspect.signature(function)
+    except ValueError:  # one made in C does not tell
+        return
+    try:
+        signature.bind({}, "", {})
+    except TypeError as error:
         raise BadVerifier(
+            f"{what}{signature} cannot be called with (reference, text, options): {error}"
+        ) from error
+
+
+def _judge(name: str, function: Callable[..., Any], row: Row, options: dict[str, Any]) -> Verdict:
+    reference = row.reference._asdict() | {"truncated": row.truncated}
+    try:
+        found = function(reference, row.text, dict(options))
+    except (Exception, SystemExit) as error:
+        raise VerifierFailed(
             f"verifier {name} raised {type(error).__name__}: {error}; the completion begins {row.text!r:.80}"
         ) from error
+    if type(found).__module__ == "numpy" and type(found).__name__ in ("bool", "bool_"):
+        found = bool(found)
     if isinstance(found, bool):
         return Verdict("correct" if found else "incorrect", None, name)
     if isinstance(found, str) and found in STATUSES:
         return Verdict(found, None, name)  # type: ignore[arg-type]
     if isinstance(found, Verdict) and found.status in STATUSES:
         return found
-    raise BadVerifier(
+    raise VerifierFailed(
         f"verifier {name} returned {found!r:.80}; it must return True, False, one of {', '.join(STATUSES)}, "
         "or a verifiers.verdict.Verdict"
     )

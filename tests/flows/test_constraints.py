@@ -11,10 +11,12 @@ from aiohttp import web
 from chat_server import ChatServer
 from kept_constraints import answer_keeping
 
+from flows.constrain import _constrained
 from flows.engines import close_engines
-from flows.recipe import load_recipe, validate_recipe
+from flows.recipe import ConstrainStage, load_recipe, validate_recipe
 from flows.run import _chain
 from flows.stage import perform_here, run_stages
+from labelers.verdicts import last_user_text
 from store.errors import InputError
 from store.manifest import Manifest
 from store.shards import read_table
@@ -130,6 +132,18 @@ def test_sampled_constraints_reach_the_policy_and_decide_its_pairs(tmp_path):
     assert set(pairs["prompt_id"]) == set(prompts_table["prompt_id"])
     assert {message[0]["content"] for message in pairs["rejected"]} <= set(BAD)
     assert not {message[0]["content"] for message in pairs["chosen"]} & set(BAD)
+
+
+def test_constraints_go_behind_what_the_user_said_last():
+    question, started = "Describe the history of lighthouses in Europe.", "Lighthouses were built"
+    messages = [{"role": "user", "content": question}, {"role": "assistant", "content": started}]
+    config = ConstrainStage(count=2)
+    made = _constrained({"messages": messages, "constraints": None}, config, 0)
+    assert made and made["messages"][1] == messages[1]
+    for rule in constraints_from_json(made["constraints"]):
+        assert rule.describe() in last_user_text(made["messages"])
+    nobody = {"messages": messages[1:], "constraints": None}
+    assert _constrained(nobody, config, 0) is None
 
 
 def test_constraints_cannot_be_added_to_prompts_that_were_answered_already(tmp_path):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from flows import build, card, decontaminate, prompts, recorded, verify
+from flows.checks import check_prompts
 from flows.recipe import AnswerPolicy, Recipe, load_recipe
 from flows.stage import perform_here, run_facts, run_stages
 from store.errors import InputError
@@ -15,6 +16,7 @@ from store.manifest import Manifest
 from store.shards import read_table
 from store.tables import COMPLETION_VERDICTS, OUTCOME, PREFERENCE, PROMPTS
 from verifiers.policy import Policy
+from verifiers.registry import VerifierFailed
 
 COMMAS = [{"instruction_id": "punctuation:no_comma", "kwargs": {}}]
 ROWS = [
@@ -236,3 +238,60 @@ def test_a_users_file_that_is_not_there_is_named_before_the_run(tmp_path):
     recipe = the_recipe(tmp_path, ROWS, verify={"verifiers": ["none.py:grade"]})
     with pytest.raises(InputError, match="there is no file none.py"):
         check_inputs(recipe, tmp_path / "run")
+
+
+def checked(tmp_path: Path, rows: list[dict], **sections) -> None:
+    """The check that stands before sampling, on a prompt table made without any."""
+    run(tmp_path / "run", the_recipe(tmp_path, rows, allow_code_execution=True))
+    table = read_table(tmp_path / "run/tables/clean_prompts.parquet", PROMPTS)
+    check_prompts(the_recipe(tmp_path, rows, **sections), table)
+
+
+def test_a_named_verifier_that_applies_to_no_prompt_is_refused_with_the_field_it_lacks(tmp_path):
+    with pytest.raises(
+        InputError, match=r"instructions applies to no prompt: none has constraints.*prompts.fi"
+    ):
+        checked(tmp_path, ROWS[:1], verify={"verifiers": ["math", "instructions"]})
+    with pytest.raises(InputError, match="none has the domain 'chemistry'"):
+        checked(tmp_path, ROWS[:1], verify={"verifiers": [{"use": "math", "domain": "chemistry"}]})
+    with pytest.raises(InputError, match="math applies to no prompt: none has answer and no choices"):
+        checked(tmp_path, ROWS[3:4], verify={"verifiers": ["math"]})
+    checked(tmp_path, ROWS[:2], verify={"verifiers": ["math", "instructions"]})
+
+
+def test_sets_that_nothing_could_go_into_are_refused(tmp_path):
+    engine = {"kind": "openai", "model": "m", "base_urls": ["http://127.0.0.1:9/v1"]}
+    with pytest.raises(InputError, match="no verifier applies to any prompt, and there is no judge"):
+        checked(tmp_path, ROWS[5:])
+    checked(tmp_path, ROWS[5:], judge={"engine": engine})
+
+
+def test_permission_and_references_are_checked_again_when_the_prompts_stage_is_current(tmp_path):
+    with pytest.raises(InputError, match="allow_code_execution: true"):
+        checked(tmp_path, [TESTS])
+
+
+def test_rollouts_are_refused_where_math_alone_does_not_decide(tmp_path):
+    engine = {"kind": "openai", "model": "m", "base_urls": ["http://127.0.0.1:9/v1"]}
+    rollout = {"engine": engine}
+    with pytest.raises(InputError, match="rollout: .*by choice"):
+        checked(tmp_path, [ROWS[0], ROWS[3]], rollout=rollout)
+    with pytest.raises(InputError, match="rollout: .*by math and instructions"):
+        checked(tmp_path, [ROWS[2]], rollout=rollout)
+    checked(tmp_path, [ROWS[0], ROWS[1]], rollout=rollout)
+
+
+def test_the_card_tells_verifiers_of_one_name_apart_by_their_options(tmp_path):
+    uses = [{"use": "regex", "options": {"pattern": pattern}} for pattern in ("hello", "you")]
+    run(tmp_path / "run", the_recipe(tmp_path, ROWS[1:2], verify={"verifiers": uses}), to_card=True)
+    said = (tmp_path / "run/README.md").read_text()
+    assert '| regex 1 (pattern "hello"' in said and "| correct 2 |" in said
+    assert '| regex 2 (pattern "you"' in said and "| correct 1, incorrect 1 |" in said
+    assert "compare final answers" not in said
+
+
+def test_what_a_users_function_raises_fails_the_stage_and_is_no_bad_input(tmp_path):
+    own = tmp_path / "own.py"
+    own.write_text("def grade(reference, text, options): return 1 / 0")
+    with pytest.raises(VerifierFailed, match="own.py:grade raised ZeroDivisionError"):
+        run(tmp_path / "run", the_recipe(tmp_path, ROWS[:1], verify={"verifiers": [f"{own}:grade"]}))

@@ -26,7 +26,7 @@ from verifiers.code import (
     verify_code,
     verify_many,
 )
-from verifiers.execution.program import extract_code
+from verifiers.execution.program import choose_program, code_blocks
 
 TIGHT = Limits(seconds=1.0, deadline=2.0, memory_mb=256, processes=8, file_mb=1, output_kb=16)
 RETURNS_2 = read_tests(["assert f(1) == 2"])
@@ -55,7 +55,7 @@ def humaneval(shared_data) -> list[dict]:
 
 
 def humaneval_verdicts(problems: list[dict], completions: list[str]) -> list[str]:
-    rows = [(p, c, p["prompt"]) for p, c in zip(problems, completions, strict=True)]
+    rows = [(p, c, p["prompt"], False) for p, c in zip(problems, completions, strict=True)]
     return [v.status for v in verify_many(rows, workers=2, allow_code_execution=True)]
 
 
@@ -142,6 +142,49 @@ def order(items): items.sort()
     assert statuses(run(program, tests)) == ["passed"] * 6
 
 
+TYPES = """
+class P:
+    def __enter__(self): return 5
+    def __exit__(self, *error): self.left = True
+def mk(): return P()
+async def later(): return 1
+"""
+
+
+def test_types_names_and_contexts_of_the_program_can_be_asked_for():
+    tests = read_tests(
+        [
+            "assert isinstance(mk(), P) and not isinstance(None, P)",
+            "p = mk()\nwith p as five: assert five == 5\nassert p.left",
+            "assert mk.__name__ == 'mk'",
+        ]
+    )
+    assert statuses(run(TYPES, tests)) == ["passed"] * 3
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        "class D(P): pass",
+        "import inspect\nassert not inspect.signature(mk).parameters",
+        "assert isinstance(5, P)",
+        "import asyncio\nasync def check():\n    assert await later() == 1\nasyncio.run(check())",
+        "issubclass(P, int)",
+    ],
+)
+def test_a_test_that_cannot_be_asked_from_outside_is_broken_and_nobodys_failure(test):
+    report = run(TYPES, read_tests([test]))
+    assert statuses(report) == ["broken"] and report.status == "gold_unparseable"
+
+
+def test_noise_on_every_file_descriptor_is_an_error_of_the_program():
+    noise = (
+        "import os\ndef f(x):\n    for fd in range(3, 20):\n        try: os.write(fd, b'\\xff' * 64)\n"
+        "        except OSError: pass\n    return 2"
+    )
+    assert run(noise).status == "incorrect"
+
+
 def test_stdin_and_stdout_are_compared_up_to_spaces_at_the_ends_of_lines():
     tests = read_tests(
         [{"input": "3\n", "output": "6\n"}, {"input": "4", "output": "8"}, {"input": "5", "output": "1"}]
@@ -166,6 +209,8 @@ def test_a_program_that_prints_the_answer_and_then_fails_has_failed():
         ([], "each must be"),
         ([{"input": "1"}], "each must be"),
         ({"inputs": ["1"], "outputs": []}, "1 inputs, 0 outputs"),
+        ({"inputs": 5, "outputs": []}, "must be lists"),
+        ({"asserts": ["assert f()"], "setup": 5}, "setup must be source"),
         (5, "expected"),
     ],
 )
@@ -177,18 +222,69 @@ def test_tests_that_cannot_be_read_are_named(tests, message):
 # ---- the program in a completion
 
 
+SQUARE = "def f(x):\n    return x * x\n"
+F_IS_4 = read_tests(["assert f(2) == 4"])
+
+
+def program_of(completion: str, prompt: str = "", entry_point: str | None = None, names=()) -> str:
+    return choose_program(code_blocks(completion), prompt, entry_point, names)
+
+
+def fenced(*blocks: str) -> str:
+    return "".join(f"Here:\n```{block}\n```\n" for block in blocks)
+
+
 def test_the_last_block_is_the_program_when_nothing_says_which_function_it_defines():
-    assert extract_code("```py\na = 1\n```\nbetter:\n```\nb = 2\n```\n") == "b = 2\n"
+    assert program_of("```py\na = 1\n```\nbetter:\n```\nb = 2\n```\n") == "b = 2\n"
 
 
 def test_a_block_that_is_cut_off_is_still_the_program():
-    assert extract_code("```python\nprint(1)\nprint(2)") == "print(1)\nprint(2)"
+    assert program_of("```python\nprint(1)\nprint(2)") == "print(1)\nprint(2)"
 
 
 def test_a_body_without_its_indentation_continues_the_prompt():
-    prompt = "def f(x):\n    '''Add one.'''\n"
-    program = extract_code("```\nreturn x + 1\n```", prompt, "f")
-    assert program is not None and statuses(run(program)) == ["passed"]
+    program = program_of("```\nreturn x + 1\n```", "def f(x):\n    '''Add one.'''\n", "f")
+    assert statuses(run(program)) == ["passed"]
+
+
+@pytest.mark.parametrize(
+    "completion",
+    [
+        fenced(f"python\n{SQUARE}", "\n4"),
+        fenced(f"python\n{SQUARE}", "text\nf(2) = 4"),
+        fenced(f"python\n{SQUARE}", "bash\npython a.py"),
+        fenced(f"python\n{SQUARE}", "python\nprint(f(1))"),
+        fenced("python\ndef f(x): return 5", f"python\n{SQUARE}"),
+        fenced("python\ndef times(x, y): return x * y", "python\ndef f(x): return times(x, x)"),
+        fenced("python\nimport math", "python\ndef f(x): return math.prod([x, x])", "\n>>> f(2)"),
+        "1. Write it:\n   ```python\n   def f(x):\n       return x * x\n   ```\n2. Run it.\n",
+        f"~~~python\n{SQUARE}~~~\n",
+        f"````\n{SQUARE}````\n",
+    ],
+)
+def test_the_block_that_defines_what_the_tests_call_is_the_program(completion):
+    names = {"f"}
+    assert "print" not in program_of(completion, names=names)
+    assert verify_code(F_IS_4, completion, limits=TIGHT, allow_code_execution=True).status == "correct"
+
+
+def test_a_helper_in_an_earlier_block_comes_with_the_function_that_uses_it():
+    completion = fenced("python\ndef helper(x): return x + 1", "python\ndef g(x):\n    return helper(x)")
+    program = program_of(completion, "def g(x):\n", "g")
+    assert statuses(run(program, read_tests(["assert g(1) == 2"]))) == ["passed"]
+
+
+@pytest.mark.parametrize("other", ["\n3", "bash\necho 1 2 | python a.py", "python\nprint(sum([1, 2]))"])
+def test_the_block_that_reads_input_is_the_program_for_tests_that_give_some(other):
+    assert "input" in program_of(fenced("python\nprint(sum(map(int, input().split())))", other))
+
+
+def test_a_program_that_was_cut_off_is_no_answer_unless_it_passes():
+    def judged(text: str) -> str:
+        return verify_code(F_IS_4, text, limits=TIGHT, truncated=True, allow_code_execution=True).status
+
+    assert judged(f"```python\n{SQUARE}```\nIt is") == "correct"
+    assert judged("```python\ndef f(x):\n    return") == "no_answer"
 
 
 @pytest.mark.parametrize("completion", ["", "  \n", "<think>```\nx = 1\n```"])
@@ -378,11 +474,11 @@ def test_hashes_are_the_same_in_every_run():
 # ---- what is left behind
 
 
-def test_files_go_away_with_their_folder(isolation):
-    before = set(Path(tempfile.gettempdir()).glob("candidate-*"))
+def test_files_go_away_with_their_folder(isolation, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     program = "import os\ndef f(x):\n  os.makedirs('a/b/c')\n  os.chmod('a', 0)\n  return 2"
     assert statuses(run(program)) == ["passed"]
-    assert set(Path(tempfile.gettempdir()).glob("candidate-*")) <= before
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_files_outside_the_folder_are_read_only(isolation, tmp_path):

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from verifiers.extraction import MAX_ANSWER_CHARS, MAX_TEXT_CHARS, extract
-from verifiers.policy import Policy
+from verifiers.extraction import MAX_TEXT_CHARS, extract
+from verifiers.policy import MAX_ANSWER_CHARS, Policy
 
 
 @pytest.mark.parametrize(
@@ -27,6 +27,37 @@ from verifiers.policy import Policy
         ("the answer is $oxed{7}$", "7"),  # an unescaped "\b" is a backspace
         ("the answer is \boxed{7}", "7"),
         (r"\boxed{20} percent", r"20\%"),
+        (r"\boxed{7}%", r"7\%"),
+        (r"\boxed{7}\%", r"7\%"),
+        (r"$\boxed{7}\%$", r"7\%"),
+        (r"$\boxed{7}$%", r"7\%"),
+        (r"\boxed{7} % done", "7"),  # a comment
+        ("Thus\n\\[\n.185\n\\]", ".185"),
+        ("$$.5$$", "$$.5$$"),
+        ("#### 5. Conclusion\nThe total is 6.", "6"),
+        ("The answer is: The largest number of points that could be in it is 19", "19"),
+        ("xyz=6", "xyz=6"),
+        ("xy+yz=6", "xy+yz=6"),
+        ("So $xyz=6$.", "$xyz=6$"),
+        ("So x ≥ 5.", "x ≥ 5"),
+        ("So x ≠ 5.", "x ≠ 5"),
+        (r"So the probability is $\frac{2}{3} \approx 0.667$.", r"\frac{2}{3} \approx 0.667"),
+        ("The answer is 4 = 5.", "4 = 5"),  # which of them was meant is not known
+        ("A. 12", "A. 12"),
+        ("i^3", "i^3"),
+        ("i+1", "i+1"),
+        ("_{10}C_3", "_{10}C_3"),
+        ("There is no solution.", "no solution"),
+        ("The answer is １２.", "12"),
+        ("The answer is negative 5.", "-5"),
+        ("The answer is minus 5.", "-5"),
+        ("Work.\nSo the total is negative $5.", "-$5"),
+        ("Thus the profit is $5 million.", "$5 million"),
+        ("It is not hard to see that it is \\boxed{5}.", "5"),
+        ("\\boxed{5}. Let me know if this is wrong!", "5"),
+        ("The answer is 5. Let me know if there is an error.", "5"),
+        ("The answer is 5, not 6.", "5"),
+        ("The answer is 5. Note that 6 would be wrong.", "5"),
         (r"we box \boxed{4}, and nothing is boxed after", "4"),
         ("Janet makes $18.\n#### 18", "18"),
         ("work <<1+1=2>>2\nA: 26", "26"),
@@ -201,6 +232,21 @@ def test_boxes_of_the_final_statement_are_united_when_asked_for() -> None:
         ("The answer is E", None),
         ("A cat is here", None),
         ("So it is either (A) or (B).", None),
+        ("The correct answer is not B", None),
+        ("Not B", None),
+        ("Eliminate B", None),
+        ("Option B is incorrect.", None),
+        ("I think it is A or B", None),
+        ("The answer is B or C", None),
+        ("Vitamin B is good", None),
+        (r"\boxed{(B)(C)}", None),
+        ("The answer is (A), (B), (C), (D)", None),
+        ("The answer is B. No wait, C.", "C"),
+        ("The correct answer is B, not C.", "B"),
+        ("The answer is (B) not enough information.", "B"),
+        ("(B) because (A) is too small", "B"),
+        ("B and D are wrong, so the answer is A.", "A"),
+        ("The answer is (A) A cat", "A"),
         ("So it is not (B).", None),
         ("Is it (B)?", None),
         ("", None),
@@ -254,6 +300,11 @@ def test_too_long_is_a_limit_and_not_an_answer() -> None:
         "<think>",
         "<|",
         "<answer>",
+        "wait, ",
+        "no. ",
+        r"\boxed{5} is ",
+        "The answer is 5. Wait. ",
+        "such that = ",
         "\\[",
         "a",
     ],
@@ -278,3 +329,75 @@ def test_any_text_has_an_answer_or_none_and_the_answer_is_in_it(text: str, trunc
     found = extract(text.replace("\\n", "\n"), truncated=truncated)
     assert (found.text is None) == (found.source in ("none", "limit"))
     assert found.text is None or found.text.strip()
+
+
+@pytest.mark.parametrize(
+    "words",
+    """negative 5|minus 5|the square root of 5|the cube of 5|the reciprocal of 5|the opposite of 5|one over 5
+    |one less than 5|log 5|less than 5|more than 5|at most $5$|at least 5|up to 5|over 5|anything but 5
+    |different from 5|a multiple of 5|a factor of 5|divisible by 5|in Theorem 5|found in step 5
+    |obtained by adding 5|n such that n + 1 = 5|undefined for 5|5 halves|5 thirds|5 tenths|5 quarters
+    |5 and a half|5 dozen|5 factorial|5 times pi|5 over pi|5 more than y|5 or more|5 if n is even
+    |5, which is wrong|5 is wrong|quarter to 5|May 5|x + 5|x plus 5|greater than 5
+    |5 squared|a 5 by 5 grid|the sum of 5 and y|x to the 5|option 5|x where x + 2 = 5""".split("|"),
+)
+@pytest.mark.parametrize("start", ["The answer is", "Work.\nSo the answer is", "Work.\nThus, the total is"])
+def test_words_around_a_number_that_change_it_are_not_dropped(start: str, words: str) -> None:
+    assert extract(f"{start} {words.strip()}.").text not in ("5", "+ 5", "$5$", "5 squared.")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "So x must be greater than 5.",
+        "So n is divisible by 5.",
+        "So by equation 5.",
+        "So we exclude 5.",
+        "So we need to add 5.",
+        "So it is impossible to get 5.",
+        "So the sum is x + 5.",
+        "So the time is quarter to 5.",
+        "So the date is May 5.",
+        "Therefore, 5 is not the answer.",
+        "So it is not the case that it equals 5.",
+        "So this contradicts n = 5.",
+        "So the claim holds for n = 5.",
+        "So we should check 5.",
+        "So it might be 5.",
+        "So I think 5 is too small.",
+        r"\boxed{5}? Hmm, no, not quite.",
+        r"\boxed{5} does not work.",
+        r"If x were 2, we would get \boxed{5}.",
+        "A common wrong answer is 5.",
+        "I doubt the answer is 5.",
+        "It is unlikely that the answer is 5.",
+        "There's no way the answer is 5.",
+        "Some people would say that the answer is 5.",
+        "The answer is 5. Or 6.",
+        r"It can't be \boxed{5}.",
+        r"It is not \boxed{5}, I think.",
+        r"$\boxed{5}$ is wrong.",
+        r"\boxed{5}. Wait, that is wrong.",
+        "#### 5\nHold on, I made a mistake.",
+    ],
+)
+def test_a_number_that_is_denied_or_has_another_role_is_no_answer(text: str) -> None:
+    assert extract(text) == (None, "none")
+    assert extract("We work on it.\n" + text) == (None, "none")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The answer is 5. Wait, actually it's 6.",
+        "So the answer is 5.\n\nHold on, that's not right. It should be 6.",
+        "**Answer: 5**\n\nEdit: I made an arithmetic error above; it should be 6.",
+        r"\boxed{5}. Wait, actually, I made an error. The answer is 6.",
+        r"$\boxed{5}$ is wrong, the right answer is $6$.",
+        r"First \boxed{5}. The final answer is 6.",
+        "The answer is 5. No, 6.",
+        "The answer is 5. Correction: 6.",
+    ],
+)
+def test_a_corrected_answer_counts(text: str) -> None:
+    assert extract(text).text == "6"

@@ -49,7 +49,31 @@ def test_a_choice_is_a_letter_or_an_option_word_for_word(answer, choices, text, 
         assert choice.verify(answer, choices, text).status == expected
 
 
-@pytest.mark.parametrize("choices", ["A", "[1", "{}", ["only"], {"1": "a", "2": "b"}, 5])
+ARC = {"text": ["core", "4", "mantle", "crust"], "label": ["1", "2", "3", "4"]}
+
+
+@pytest.mark.parametrize(
+    ("answer", "text", "expected"),
+    [
+        ("3", "The answer is 3.", "correct"),
+        ("3", "The answer is (3) mantle.", "correct"),
+        ("3", "The answer is mantle.", "correct"),
+        ("mantle", "\\boxed{3}", "correct"),
+        ("3", "The answer is 1.", "incorrect"),
+        ("4", "The answer is 4.", "unparseable"),  # a label and the text of another choice
+    ],
+)
+def test_labels_may_be_digits(answer, text, expected):
+    assert choice.verify(answer, ARC, text).status == expected
+
+
+def test_labels_may_be_small_letters():
+    assert choice.verify("b", {"a": "Oslo", "b": "Rome"}, "The answer is (b).").status == "correct"
+
+
+@pytest.mark.parametrize(
+    "choices", ["A", "[1", "{}", ["only"], {"1": "a", "B": "b"}, {"a": "x", "A": "y"}, "true", 5]
+)
 def test_choices_that_are_none_are_named(choices):
     with pytest.raises(BadReference, match="choices"):
         choice.read_choices(choices)

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from verifiers.builtin import BUILT_IN
-from verifiers.registry import BadVerifier, bind, defaults
+from verifiers.registry import BadVerifier, VerifierFailed, bind, defaults, distinct
 from verifiers.verdict import BadReference, Reference, Row, Settings, Verdict
 
 SETTINGS = Settings()
@@ -23,11 +23,12 @@ def verdicts(bound, *texts: str, **fields) -> list[Verdict]:
     [
         ("maths", {}, "did you mean 'math'"),
         ("math", {"tolerance": 1}, "unknown option 'tolerance'; it takes none"),
-        ("length", {}, "give min, max or both"),
-        ("length", {"min": 5, "max": 2}, "min 5 is larger than max 2"),
+        ("length", {}, "verifier length: give min, max or both"),
+        ("length", {"min": 5, "max": 2}, "verifier length: min 5 is larger than max 2"),
         ("length", {"max": "many"}, "max: .*integer"),
         ("length", {"unit": "lines", "max": 2}, "unit: .*'words'"),
-        ("regex", {"pattern": "("}, "not valid"),
+        ("regex", {"pattern": "("}, "verifier regex: the pattern .* is not valid"),
+        ("json-schema", {"schema": {"type": "objct"}}, "verifier json-schema: .*at \\$.type"),
         ("regex", {}, "pattern: "),
         ("code", {"seconds": "long"}, "seconds: "),
     ],
@@ -96,12 +97,39 @@ def test_every_built_in_verifier_judges_many_rows_in_order():
 
 
 @pytest.mark.parametrize(
+    ("use", "options"),
+    [
+        ("instructions", {}),
+        ("regex", {"pattern": "cut"}),
+        ("json-schema", {}),
+        ("length", {"min": 1, "max": 99}),
+    ],
+)
+def test_a_text_that_was_cut_off_has_not_answered_yet(use, options):
+    reference = Reference(
+        constraints='[{"instruction_id": "punctuation:no_comma", "kwargs": {}}]', schema='{"type": "array"}'
+    )
+    (verdict,) = bind(use, options).verify([Row(reference, "[1] was cut off in the mid", True)], SETTINGS)
+    assert verdict.status == "no_answer"
+
+
+def test_every_verdict_says_how_long_it_took():
+    assert verdicts(bind("length", {"max": 1}), "one")[0].seconds > 0
+
+
+def test_verifiers_of_one_name_are_numbered():
+    twins = [bind("length", {"max": 1}), bind("regex", {"pattern": "a"}), bind("length", {"min": 1})]
+    assert [one.name for one in distinct(twins)] == ["length 1", "regex", "length 2"]
+
+
+@pytest.mark.parametrize(
     ("use", "fields"),
     [
         ("choice", {"answer": "Z", "choices": "ABCD"}),
         ("instructions", {"constraints": '[{"instruction_id": "no:such"}]'}),
         ("code", {"tests": "["}),
         ("json-schema", {"schema": '{"type": "objct"}'}),
+        ("json-schema", {"schema": '{"items": {"$ref": "https://example.com/a.json#/b"}}'}),
     ],
 )
 def test_a_reference_that_cannot_be_read_is_found_before_anything_is_judged(use, fields):
@@ -117,11 +145,18 @@ def test_code_is_refused_before_anything_is_judged():
 # ---- a user's own verifier
 
 OWN = """
+import numpy
 def same(reference, text, options):
     return text.strip() == reference["answer"] + options.get("suffix", "")
 def status(reference, text, options): return "no_answer"
 def nothing(reference, text, options): return None
 def broken(reference, text, options): return 1 / 0
+def leaves(reference, text, options): raise SystemExit(3)
+def array(reference, text, options): return numpy.bool_(text == "x")
+def whole(reference, text, options): return not reference["truncated"]
+def two(reference, text): return True
+class Grader:
+    def __init__(self, reference, text, options): pass
 number = 5
 """
 
@@ -142,7 +177,13 @@ def test_a_users_function_judges_with_its_options(own):
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("sane", "did you mean 'same'"), ("number", "no function 'number'"), ("not-a-name", "FILE.py:FUNCTION")],
+    [
+        ("sane", "did you mean 'same'"),
+        ("number", "no function 'number'"),
+        ("not-a-name", "FILE.py:FUNCTION"),
+        ("two", r"two\(reference, text\) cannot be called with \(reference, text, options\)"),
+        ("Grader", "Grader is a class"),
+    ],
 )
 def test_a_function_that_is_not_there_is_named(own, name, message):
     with pytest.raises(BadVerifier, match=message):
@@ -155,13 +196,39 @@ def test_a_file_that_is_not_there_or_does_not_import_is_named(tmp_path):
     (tmp_path / "bad.py").write_text("import no_such_module")
     with pytest.raises(BadVerifier, match="importing it failed: ModuleNotFoundError"):
         bind(f"{tmp_path}/bad.py:same")
+    (tmp_path / "bad.py").write_text("import sys; sys.exit(1)")
+    with pytest.raises(BadVerifier, match="importing it failed: SystemExit"):
+        bind(f"{tmp_path}/bad.py:same")
+
+
+def test_a_users_file_may_import_its_neighbours_and_define_dataclasses(tmp_path):
+    (tmp_path / "neighbour_of_mine.py").write_text("GOOD = 'yes'")
+    (tmp_path / "mine.py").write_text(
+        "from __future__ import annotations\nfrom dataclasses import dataclass\n"
+        "from neighbour_of_mine import GOOD\n@dataclass\nclass Seen:\n    text: str\n"
+        "def good(reference, text, options): return Seen(text).text == GOOD"
+    )
+    found = verdicts(bind(f"{tmp_path}/mine.py:good"), "yes", "no")
+    assert [v.status for v in found] == ["correct", "incorrect"]
+    assert str(tmp_path) not in sys.path
+
+
+def test_a_users_function_may_answer_with_numpys_truth_and_is_told_of_truncation(own):
+    assert [v.status for v in verdicts(bind(f"{own}:array"), "x", "y")] == ["correct", "incorrect"]
+    rows = [Row(Reference(), "x", cut) for cut in (False, True)]
+    assert [v.status for v in bind(f"{own}:whole").verify(rows, SETTINGS)] == ["correct", "incorrect"]
 
 
 def test_what_a_users_function_returns_or_raises_is_never_taken_for_a_verdict(own):
-    with pytest.raises(BadVerifier, match="own.py:nothing returned None; it must return True, False"):
+    with pytest.raises(VerifierFailed, match="own.py:nothing returned None; it must return True, False"):
         verdicts(bind(f"{own}:nothing"), "x")
-    with pytest.raises(BadVerifier, match="own.py:broken raised ZeroDivisionError.*begins 'some text'"):
+    with pytest.raises(VerifierFailed, match="own.py:broken raised ZeroDivisionError.*begins 'some text'"):
         verdicts(bind(f"{own}:broken"), "some text")
+
+
+def test_a_users_function_cannot_end_the_process(own):
+    with pytest.raises(VerifierFailed, match="own.py:leaves raised SystemExit: 3"):
+        verdicts(bind(f"{own}:leaves"), "x")
 
 
 def test_a_changed_file_is_another_verifier_and_a_moved_one_is_not(own, tmp_path):

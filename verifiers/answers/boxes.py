@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-MAX_BOX_CHARS = 4_096  # a longer one is returned cut, but longer than this
+from verifiers.policy import MAX_ANSWER_CHARS
+
 MAX_TRIES = 64  # empty boxes may be repeated without end
 MAX_GAP_CHARS = 70  # between two boxes of one statement
 
@@ -21,7 +22,7 @@ _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 _UNBRACED = re.compile(
     r"\s*([-+]?[0-9][0-9,.]*(?<![,.])|[^\s{}$][^{}$\n]*?)(?=\s*(?:\$|\\[)\]]|[.,;]?\s|[.,;]?\Z))"
 )
-_PERCENT = re.compile(r"\s?(?:\\\)|\$)?\s?(?:\\?%|percent\b)")
+_PERCENT = re.compile(r"\s?(?:\\\)|\$)?\s?(?:\\%|percent\b)|(?:\\\)|\$)?%")  # " % ..." is a comment
 _JOIN = re.compile(r"(?:[\s,;$.\\()\[\]&*]|\\q?quad|\\text|[{}]|\b(?:and|or)\b)*")
 
 
@@ -90,7 +91,7 @@ def _read(text: str, start: int, after: int) -> Box:
         return Box(token[1].rstrip(" .,;"), start, token.end()) if token else Box("", start, after)
     depth = 0
     for token in _BRACE.finditer(text, opening.end() - 1):
-        if token.start() - opening.end() > MAX_BOX_CHARS:
+        if token.start() - opening.end() > MAX_ANSWER_CHARS:  # it is returned cut, but longer than that
             return Box(text[opening.end() : token.start()], start, token.start())
         depth += {"{": 1, "}": -1}.get(token[0], 0)
         if depth == 0:

@@ -31,11 +31,14 @@ _RESULT = re.compile(
     r"(?!\s?(?:\\?%)?\s?(?:[-+*/×÷^(=−]|\\(?!text|mbox|mathrm|[,; \])%])|x\s?[0-9]))"
 )
 _SIGN = re.compile(
-    r"\\(?:begin|end)\s?\{[a-z]*\*?\}|\\\\|\\[{}]|[{}()\[\]]|\\(?:equiv|approx)(?![A-Za-z])|(?<![<>!:])="
+    r"\\(?:begin|end)\s?\{[a-z]*\*?\}|\\\\|\\[{}]|[{}()\[\]]|\\equiv(?![A-Za-z])|(?<![<>!:])="
     r"|,(?![0-9]{3}(?![0-9]))|[;<>]|\\(?:pm|[lg]eq?|q?quad)(?![A-Za-z])"
     r"|\\(?:text|mbox)\s?\{\s?(?:or|and)\s?\}|\b(?:or|and)\b"
 )
-_UNKNOWN = re.compile(r"(?<![A-Za-z\\])[a-z](?![A-Za-z(])")
+_WRITTEN_NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
+_UNKNOWN = re.compile(
+    r"(?<![A-Za-z\\])(?:[a-z]|(?!avg|max|min|sum|num|age|pay|all|mod|gcd|lcm)[a-z]{2,3}(?=[-+*^=]))(?![A-Za-z(])"
+)
 _TIMES = re.compile(r"(?<=[0-9]) ?x ?(?=[$0-9])|(?<=[a-z] )a(?= [a-z]{2})")  # and the article: no unknowns
 _MODULUS = re.compile(r"\\pmod\s?(?:\{[^{}]*\}|\d)|\(?\\mod\s?\{?\d+\}?\)?")
 _DISPLAYS = (
@@ -92,9 +95,9 @@ def final_formula(tail: str) -> str | None:
     for opening, closing in _DISPLAYS:
         start = text.rfind(opening, 0, len(text) - len(closing)) if text.endswith(closing) else -1
         if start >= 0:
-            formula = text[start + len(opening) : -len(closing)].strip(" \n.,")
+            formula = text[start + len(opening) : -len(closing)].strip(" \n,").rstrip(" \n.,")
             inner = _INNER.fullmatch(formula)
-            return result(_INDENT.sub(r"\1", inner[2] if inner else formula).strip(" \n.,"))
+            return result(_INDENT.sub(r"\1", inner[2] if inner else formula).strip(" \n,").rstrip(" \n.,"))
     return None
 
 
@@ -106,11 +109,17 @@ def result(formula: str) -> str:
     elif found:
         return formula
     sides = _sides(formula)
-    if len(sides) < 2:
+    if len(sides) < 2 or ("&" not in formula and _contradict(sides)):
         return formula
     if len(sides) == 2 and _UNKNOWN.search(_TIMES.sub("*", _NOT_WORDS.sub("", formula))):
         return formula
     return _MODULUS.sub("", sides[-1]).strip(" &\n").rstrip(" .,")
+
+
+def _contradict(sides: list[str]) -> bool:
+    """Two different numbers, as in `4 = 5`: which one was meant is not known."""
+    numbers = [side.strip() for side in sides if _WRITTEN_NUMBER.fullmatch(side.strip())]
+    return len({exact_value(number) for number in numbers}) > 1
 
 
 def _sides(formula: str) -> list[str]:
@@ -130,7 +139,7 @@ def _sides(formula: str) -> list[str]:
             continue
         elif sign == "\\\\":
             sides, start = ([*sides, formula[start : token.start()]] if sides else []), token.end()
-        elif sign in ("=", "\\equiv", "\\approx"):
+        elif sign in ("=", "\\equiv"):
             sides, start = [*sides, formula[start : token.start()]], token.end()
         else:
             return []

@@ -15,9 +15,24 @@ _WRITTEN = re.compile(
 _NAMED = re.compile(
     r"\((?:\\text\{)?([A-Z])\}?\)|\b(?:[Oo]ption|[Cc]hoice|[Aa]nswer(?: is)?:?)\s+\**([A-Z])(?![A-Za-z'])"
 )
-_ALONE = re.compile(r"(?<![A-Za-z'\\])([B-Z])(?![A-Za-z'])|(?<![A-Za-z'\\])(A)(?=[.,;*\s]*\Z)")
-
-_NO_CHOICE = re.compile(r"\b(?:not|never|neither|cannot|wrong|false)\b|n't\b|\?\Z", re.IGNORECASE)
+_ALONE = re.compile(
+    r"(?:\A|\b(?:is|be|are|choose|select|pick|so|therefore|thus|hence|letter)\b[\s,:*]{1,4}|[:=]\s{0,4})\**"
+    r"(?:([B-Z])(?![A-Za-z'])|(A)(?=[.,;*\s]*\Z|\s(?:is|because|since)\b))",
+    re.IGNORECASE,
+)
+_JOINED = re.compile(
+    r"(?<![A-Za-z'])([A-Z])\)?\s*(?:[,/&]|or\b|and\b)(?:\s*(?:or|and)\b)?\s*\(?([A-Z])(?![A-Za-z'])"
+    r"|\(([A-Z])\)\s*\(([A-Z])\)"
+)
+_NO_CHOICE = re.compile(
+    r"\b(?:not|never|neither|cannot|wrong|false|incorrect|invalid|eliminat\w+|exclud\w+|rul(?:e|ed|ing) out"
+    r"|doubt|unlikely|except)\b|n't\b|\?\Z",
+    re.IGNORECASE,
+)
+_CONTRAST = re.compile(r"(?<=[A-Z)]),? (?:and )?not \(?[A-Z]\)?(?![A-Za-z])")  # "B, not C"
+_DENIED = re.compile(
+    r"[)\s.:]*(?:is|was|cannot be|can't be|isn't)\b[^.]{0,40}?(?:not\b|n't\b|wrong|incorrect|false)"
+)
 
 
 def leading_letter(text: str) -> str | None:
@@ -34,14 +49,17 @@ def written_choice(text: str) -> tuple[str, str] | None:
 
 def find_letter(answer: str, choices: str) -> str | None:
     """The one of `choices` that an answer names; None when it names none or several."""
-    text = plain(answer)
+    text, known = plain(answer), set(choices.upper())
+    if any(len({group for group in match if group} & known) > 1 for match in _JOINED.findall(text)):
+        return None
     letter = leading_letter(text)
-    if letter and letter in choices.upper():
-        return letter
+    if letter and letter in known:
+        return None if _DENIED.match(text, text.upper().index(letter) + 1) else letter
+    text = _CONTRAST.sub("", text)
+    if _NO_CHOICE.search(text):
+        return None
     for pattern in (_NAMED, _ALONE):
-        letters = {group for match in pattern.findall(text) for group in match if group} & set(
-            choices.upper()
-        )
+        letters = {group.upper() for match in pattern.findall(text) for group in match if group} & known
         if letters:
             return letters.pop() if len(letters) == 1 else None
     return None
@@ -49,5 +67,4 @@ def find_letter(answer: str, choices: str) -> str | None:
 
 def concluded_letter(text: str, choices: str) -> str | None:
     """The one choice named in the last line of a text that marks no answer; none in a question or denial."""
-    last = text.rstrip().rpartition("\n")[2]
-    return None if _NO_CHOICE.search(last) else find_letter(last, choices)
+    return find_letter(text.rstrip().rpartition("\n")[2], choices)

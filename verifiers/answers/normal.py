@@ -9,11 +9,8 @@ from __future__ import annotations
 
 import re
 
-_MINUS = dict.fromkeys("−‐‑‒–—﹣－", "-")
-_SPACES = dict.fromkeys("\u00a0\u2002\u2003\u2007\u2009\u200a\u202f\u3000", " ")
-_INVISIBLE = dict.fromkeys("\u200b\u200c\u200d\u2060\ufeff", "")
-_VULGAR = {"½": "1/2", "⅓": "1/3", "⅔": "2/3", "¼": "1/4", "¾": "3/4", "⅕": "1/5", "⅖": "2/5", "⅗": "3/5"}
-_VULGAR |= {"⅘": "4/5", "⅙": "1/6", "⅚": "5/6", "⅛": "1/8", "⅜": "3/8", "⅝": "5/8", "⅞": "7/8"}
+from verifiers.characters import ASCII, VULGAR
+
 _SYMBOLS = {
     "×": "\\times ",
     "⋅": "\\cdot ",
@@ -23,8 +20,8 @@ _SYMBOLS = {
     "π": "\\pi ",
     "∞": "\\infty ",
 }
-_SYMBOLS |= {"°": " degrees ", "√": "\\sqrt ", "≤": "\\leq ", "≥": "\\geq ", "％": "%", "，": ",", "．": "."}
-_UNICODE = str.maketrans(_MINUS | _SPACES | _INVISIBLE | {c: f" {f} " for c, f in _VULGAR.items()} | _SYMBOLS)
+_SYMBOLS |= {"°": " degrees ", "√": "\\sqrt ", "≤": "\\leq ", "≥": "\\geq "}
+_UNICODE = str.maketrans(ASCII | {c: f" {f} " for c, f in VULGAR.items()} | _SYMBOLS)
 
 _CURRENCY = "\ue000"  # stands for an escaped dollar while dollars that delimit mathematics are removed
 _GROUPED = re.compile(r"(?<![0-9.,])[0-9]{1,3}(?:(?:\\,|\\ |~)[0-9]{3})+(?![0-9])")

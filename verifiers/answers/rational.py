@@ -13,11 +13,11 @@ import re
 from fractions import Fraction
 from typing import NamedTuple
 
-from verifiers.expressions.units import NOT_UNITS, POWER_BEFORE, SCALES, singular, spell
+from verifiers.expressions.limits import MAX_EXPONENT
+from verifiers.expressions.units import NOT_UNITS, POWER_AFTER, POWER_BEFORE, SCALES, singular, spell
 from verifiers.policy import DEFAULT, LimitExceeded, Policy
 
 MAX_NUMBER_CHARS = 1_000
-MAX_EXPONENT = 1_000
 
 _INT = r"(?:[1-9][0-9]{0,2}(?:,[0-9]{3})+(?![0-9])|[0-9]+)"
 _DEC = rf"(?:{_INT}(?:\.[0-9]*)?|\.[0-9]+)"
@@ -36,7 +36,8 @@ _SCIENTIFIC = re.compile(
 _POWER_OF_TEN = re.compile(r"(10)\s?(?:\^|\*\*)\s?(?:\{\s?([-+]?[0-9]+)\s?\}|([-+]?[0-9]+))")
 _DECIMAL = re.compile(_DEC)
 _DECIMAL_COMMA = re.compile(r"([-+]?)[$€£¥]?\s?([0-9]+),([0-9]{2})\s?[$€£¥]?")
-_SCALE = re.compile(r"\s?(hundred|thousand|million|billion|trillion)s?(?![A-Za-z])")
+_SCALE = re.compile(r"\s?(hundred|thousand|million|billion|trillion|dozen)s?(?![A-Za-z])")
+_SCALES = SCALES | {"dozen": 12}
 _PERCENT = re.compile(r"\s?(?:%|percent|per cent|pct)")
 _UNIT = re.compile(r"(\s?)([A-Za-z]+(?:[ /-][A-Za-z]+){0,4})\.?(?:\s?\^\s?\{?[234]\}?)?")
 
@@ -45,15 +46,17 @@ _OTHER_WORDS = frozenset(
 )
 _RATES = ("", "per", "each", "every")  # what may follow an amount of money
 
-_ONES = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-)
-_ONES += "seventeen eighteen nineteen"
+_ONES = "one two three four five six seven eight nine"
+_TEENS = "ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen"
 _TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
-_WORDS = {word: n for n, word in enumerate(_ONES.split())}
+_WORDS = {"zero": 0, "a": 1, "an": 1} | {word: n for n, word in enumerate(f"{_ONES} {_TEENS}".split(), 1)}
 _WORDS |= {word: 10 * n for n, word in enumerate(_TENS.split(), 2)}
+_PARTS = {"half": 2, "halve": 2, "quarter": 4}
+_PARTS |= {part: n for n, part in enumerate("third fourth fifth sixth seventh eighth ninth tenth".split(), 3)}
 _IN_WORDS = re.compile(
-    rf"({_TENS.replace(' ', '|')})[ -]({'|'.join(_ONES.split()[1:10])})|({'|'.join(_WORDS)})", re.IGNORECASE
+    rf"(?:({_TENS.replace(' ', '|')})[ -]({_ONES.replace(' ', '|')})|({'|'.join(_WORDS)}))"
+    rf"(?:[ -](?:({'|'.join(_PARTS)})s?|(hundred|thousand|million|billion|dozen)))?",
+    re.IGNORECASE,
 )
 
 
@@ -88,6 +91,8 @@ def parse_number(text: str) -> Number | None:
     value, end = _magnitude(text, sign.end())
     if value is None:
         return None
+    if power := POWER_AFTER.get(text[end:].strip()):  # "5 squared" is 25
+        return Number((-1 if "-" in (sign[1], sign[3]) else 1) * value**power, sign[2] or "", label)
     scale, unit = _tail(text[end:])
     if sign[2] and unit is not None and unit != sign[2]:
         unit = f"{sign[2]} {unit}".strip() if unit.split(" ")[0] in _RATES else None
@@ -99,9 +104,13 @@ def parse_number(text: str) -> Number | None:
 
 
 def _in_words(text: str) -> Fraction | None:
-    """ "Twelve" or "forty-two"; larger numbers are not written in words."""
+    """ "Twelve", "forty-two", "two thirds", "a dozen" or "five hundred", and no larger composition."""
     match = _IN_WORDS.fullmatch(text)
-    return Fraction(sum(_WORDS[word.lower()] for word in match.groups() if word)) if match else None
+    if not match or text.lower() in ("a", "an"):
+        return None
+    *words, part, scale = match.groups()
+    count = sum(_WORDS[word.lower()] for word in words if word)
+    return Fraction(count * _SCALES.get((scale or "").lower(), 1), _PARTS.get((part or "").lower(), 1))
 
 
 def _split_label(text: str) -> tuple[str, str]:
@@ -177,7 +186,7 @@ def _tail(tail: str) -> tuple[int, str | None]:
     """(scale, unit) of what follows the number; the unit is None when it cannot be one."""
     scale = 1
     if match := _SCALE.match(tail):
-        scale, tail = SCALES[match[1]], tail[match.end() :]
+        scale, tail = _SCALES[match[1]], tail[match.end() :]
     tail = tail.strip(" ") if tail.startswith(" ") and len(tail) == 2 else tail
     if not tail or tail in "$€£¥":
         return scale, tail
@@ -195,9 +204,9 @@ def _unit(tail: str) -> str | None:
     if not match:
         return None
     words = re.split("[ /-]", match[2])
-    if any(word.lower() in NOT_UNITS or len(word) < 2 for word in words):
-        return None
     first = words[0].lower()
+    if first in POWER_AFTER or any(word.lower() in NOT_UNITS or len(word) < 2 for word in words):
+        return None
     known = spell(words[0]) or first in POWER_BEFORE
     if not known and (not match[1] or len(first) < 3 or not set(first) & set("aeiou")):
         return None
@@ -210,10 +219,11 @@ def is_unit_word(word: str) -> bool:
     return len(word) > 1 and word not in _OTHER_WORDS and spell(word) is not None
 
 
-def decimal_comma(text: str) -> Fraction | None:
-    """`1000,99` as a decimal: two places exactly, as it is neither thousands nor usually a list."""
-    match = _DECIMAL_COMMA.fullmatch(text) if len(text) <= MAX_NUMBER_CHARS else None
-    return Fraction(f"{match[1]}{match[2]}.{match[3]}") if match else None
+def is_decimal_comma(text: str, decimal: str) -> bool:
+    """`text` is `decimal` with a comma, digit by digit: 1000,99 is 1000.99, but 1,50 is not 1.5: a list?"""
+    if len(text) > MAX_NUMBER_CHARS or not (match := _DECIMAL_COMMA.fullmatch(text)):
+        return False
+    return f"{match[1]}{match[2]}.{match[3]}" == decimal.replace(",", "").strip("$€£¥ ")
 
 
 def same_number(a: Number, b: Number, policy: Policy = DEFAULT) -> bool | None:

@@ -26,7 +26,7 @@ from typing import Any, NoReturn
 
 ROOT = str(Path(__file__).resolve().parents[2])
 sys.path.append(ROOT)
-from verifiers.execution.program import choose_program, parses  # noqa: E402
+from verifiers.execution.program import called_names, choose_program, parses  # noqa: E402
 from verifiers.execution.remote import (  # noqa: E402
     Candidate,
     Channel,
@@ -127,6 +127,7 @@ def judge_calls(job: dict[str, Any], room: Room, say: Any) -> None:
             say_all(job, say, session.loaded, index)
             break
         session.judge.channel.deadline = room.deadline()
+        session.judge.inspected = False
         say(index, _guarded(session, _run_case, session.judge, job["entry_point"], trusted, case))
         if session.judge.incident:
             session.close()
@@ -138,7 +139,8 @@ def judge_calls(job: dict[str, Any], room: Room, say: Any) -> None:
 def _program(job: dict[str, Any]) -> str:
     if isinstance(job["program"], str):
         return job["program"]
-    return choose_program(job["program"], job["prompt"], job["entry_point"])
+    names = called_names([job["setup"], *job["cases"]]) if job["style"] == "calls" else ()
+    return choose_program(job["program"], job["prompt"], job["entry_point"], names)
 
 
 def _run_case(
@@ -166,7 +168,7 @@ def _guarded(session: Session, work: Callable[..., None], *arguments: Any) -> Re
         work(*arguments)
         return "passed", ""
     except AssertionError as error:
-        return "failed", str(error)[:200]
+        return "broken" if session.judge.inspected else "failed", str(error)[:200]
     except Late:
         return "timeout", ""
     except LimitHit as hit:
@@ -177,7 +179,8 @@ def _guarded(session: Session, work: Callable[..., None], *arguments: Any) -> Re
         code = session.room.clear(session.process)
         return ("limit" if code in DIED_OF_LIMIT else "error"), f"the program ended early, exit code {code}"
     except BaseException as error:
-        return "error", f"{type(error).__name__}: {error}"[:200]
+        status = "broken" if session.judge.inspected else "error"
+        return status, f"{type(error).__name__}: {error}"[:200]
 
 
 def judge_programs(job: dict[str, Any], room: Room, say: Any) -> None:

@@ -5,9 +5,10 @@ an unpickler that knows only numbers, strings, containers and a few types of the
 else, such as an object whose `__eq__` always says yes, arrives as an opaque `Remote`, which equals no data.
 Objects stay where they were made: `Remote` forwards calls, attributes, items, iteration and operators to
 them. They are never ordered against data, and arithmetic with them never gives data: `abs(f(x) - 1) < 0.1`
-asks for a number. A function that a test hands over is called back in the judge. Lists, dicts and sets that
-the candidate changes in place change in the judge too. What is left: a test that calls a method of the
-program's own object takes the program's word for the answer. Standard library only.
+asks for a number. A test that fails after it has inspected or inherited from the program's types is broken,
+since it might have passed in one process. A function that a test hands over is called back in the judge.
+Lists, dicts and sets that the candidate changes in place change in the judge too. What is left: a test that
+calls a method of the program's own object takes the program's word for the answer. Standard library only.
 
 Messages are pickled tuples behind a four-byte length:
 
@@ -49,6 +50,8 @@ ARITHMETIC = "add sub mul truediv floordiv mod pow matmul and_ or_ xor neg pos a
 COMPARISONS = "lt le gt ge".split()
 ITEMS = "getitem setitem delitem".split()
 COMMON_MODULES = sys.stdlib_module_names - {"antigravity", "this"} | {"numpy"}
+FORWARDED = ("__name__", "__qualname__")
+INSPECTED = ("__annotations__", "__bases__", "__code__", "__defaults__", "__mro_entries__", "__signature__")
 LIMITS = (errno.EAGAIN, errno.EFBIG, errno.ENOSPC, errno.EMFILE, errno.ENOMEM)
 
 
@@ -66,6 +69,10 @@ class Late(Incident):
 
 class LimitHit(Incident):
     """It ran out of memory, processes, files, or room for its answer."""
+
+
+class Garbage(Incident):
+    """What came from it is no message: the program has written to the judge's socket."""
 
 
 class Unsupported(Incident):
@@ -96,8 +103,8 @@ class Channel:
 
     def receive(self) -> bytes:
         (size,) = HEADER.unpack(self._read(HEADER.size))
-        if size > MAX_MESSAGE:
-            raise LimitHit(f"a message of {size} bytes")
+        if size > MAX_MESSAGE:  # `send` lets nobody send so much
+            raise Garbage(f"a message of {size} bytes")
         return self._read(size)
 
     def _read(self, size: int) -> bytes:
@@ -124,13 +131,17 @@ class Channel:
 
 
 class Judge:
-    """The end that asks. `incident` is the first one, should a test have swallowed it."""
+    """The end that asks. `incident` is the first one, should a test have swallowed it.
+
+    `inspected`: a test has asked for what only a class or function of its own process has.
+    """
 
     def __init__(self, channel: Channel) -> None:
         self.channel = channel
         self.callbacks: list[Callable[..., Any]] = []
         self.errors: dict[str, type[Exception]] = {}
         self.incident: Incident | None = None
+        self.inspected = False
         self.reading = False
 
     def load(self, source: str) -> None:
@@ -224,7 +235,8 @@ class Remote:
         return self._judge.do("call", self, *arguments, **keywords)
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
+        if name.startswith("__") and name not in FORWARDED:
+            self._judge.inspected |= name in INSPECTED
             raise AttributeError(name)
         return self._judge.do("getattr", self, name)
 
@@ -236,6 +248,23 @@ class Remote:
 
     def __hash__(self) -> int:
         return hash(self._number)
+
+    def __instancecheck__(self, thing: object) -> bool:
+        if isinstance(thing, Remote):
+            return self._judge.do("isinstance", thing, self) is True
+        if thing is None or isinstance(thing, bool):
+            return False
+        raise Unsupported("whether data is of a type of the program's: its type stays behind")
+
+    def __await__(self) -> NoReturn:
+        raise Unsupported("a coroutine of the program's, which runs in no loop of the test's")
+
+    def __enter__(self) -> Any:
+        return self._judge.do("getattr", self, "__enter__")()
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
+        if kind is None:  # an exception of the test's stays in the judge
+            self._judge.do("getattr", self, "__exit__")(None, None, None)
 
     def __iter__(self) -> Remote:
         return self._judge.do("iter", self)
@@ -361,7 +390,10 @@ class _Result:
 
 _OPERATIONS: dict[str, Callable[..., Any]] = {
     "call": lambda function, *arguments, **keywords: function(*arguments, **keywords),
-    **{name: getattr(builtins, name) for name in "bool getattr iter len next repr setattr str".split()},
+    **{
+        name: getattr(builtins, name)
+        for name in "bool getattr isinstance iter len next repr setattr str".split()
+    },
 }
 
 

@@ -144,5 +144,15 @@ def is_numeric(node: Node) -> bool:
     return isinstance(node, Call) and all(is_numeric(arg) for arg in node.args)
 
 
+def selections(symbol: str, n: Node, k: Node) -> Node:
+    """How many ways to choose k of n without order (C), or in order (P): n! / (n - k)!."""
+    if symbol == "C":
+        return Call("binom", (operand(n), operand(k)))
+    if symbol != "P":
+        raise Unreadable
+    rest = Num(n.value - k.value) if isinstance(n, Num) and isinstance(k, Num) else add([n, negative(k)])
+    return Div(Call("factorial", (operand(n),)), Call("factorial", (rest,)))
+
+
 def whole_number(text: str) -> Num:
     return Num(Fraction(int(text)))

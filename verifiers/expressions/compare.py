@@ -10,7 +10,11 @@ Conventions where usage differs:
 - A bare list `1, 2` is unordered unless the policy says otherwise; points and brackets are ordered; sets drop
   repetitions. A bare list written in the order of a point in parentheses is that point.
 - `(a, b)` is a point or an open interval, whichever the other side is, and never equal to `[a, b]`.
-- Two labels must agree; values without a label take any label.
+- Two labels must agree; values without a label take any label. `y = 2, x = 1` is the point (1, 2).
+- `m + n = 29` is 29; `x + y = 7` may be the line, so nobody knows whether it is 7.
+- Numbers that a chain calls equal and that differ, as in `4 = 5`, are no answer.
+- Longer texts in other words are undecided; single words differ.
+- {1} is 1, but not inside a list or a set.
 - A number in an explicit base equals only the same number in the same base (or, for base ten, without one).
 - 90 degrees is 90 (a missing unit is fine under the lenient policy) and also pi/2.
 - Antiderivatives that both end in + C may differ by a constant.
@@ -18,17 +22,17 @@ Conventions where usage differs:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from fractions import Fraction
+import math
+from collections.abc import Sequence
 from functools import partial
 from itertools import combinations
 
 from verifiers.expressions import sets
 from verifiers.expressions.arithmetic import fold
 from verifiers.expressions.canonical import canonical
-from verifiers.expressions.decisions import Decision, Method, NeedsAlgebra, every, some
+from verifiers.expressions.decisions import Decision, Method, NeedsAlgebra, account, assign, every, some
 from verifiers.expressions.matrices import expand_determinants, has_matrix, rows_of
-from verifiers.expressions.measures import strip_units
+from verifiers.expressions.measures import has_units, strip_units
 from verifiers.expressions.nodes import (
     Add,
     Call,
@@ -45,14 +49,16 @@ from verifiers.expressions.nodes import (
     Relation,
     SetBuilder,
     SetOp,
-    Sym,
     Text,
 )
 from verifiers.expressions.relations import (
     ORDER,
     condition_of,
     constant_value,
+    have_one_label,
+    is_false_chain,
     labelled,
+    quantity_and_number,
     same_label,
     same_relation,
     values_of,
@@ -63,17 +69,25 @@ from verifiers.expressions.shapes import (
     expand_signs,
     expanded_tuple,
     in_one,
+    in_order_of_names,
+    is_point_or_list,
     is_scalar,
     is_set,
     items_of,
+    may_be_read_as,
+    roots_of_one,
     signs_in,
+    spread_over,
     unwrapped,
+    with_excluded_point,
     with_same_parameter,
+    without_label,
     words_of,
 )
 from verifiers.expressions.simplified import is_simplified
 from verifiers.expressions.tree import symbols
-from verifiers.expressions.values import same_value
+from verifiers.expressions.values import COMPARISON, same_value
+from verifiers.expressions.words import meaning
 from verifiers.policy import LimitExceeded, Policy
 
 __all__ = ["Decision", "Method", "NeedsAlgebra", "canonical", "same"]
@@ -82,21 +96,11 @@ MAX_ITEMS = 200
 MANY_ITEMS = 6  # from here on, likely partners are looked for by name first
 MAX_DISTINCT = 30  # items of a set that are compared with each other
 MAX_SIGNS = 4  # \pm signs that vary independently
+QUICK_PAIR = 600_000  # of the account: what one pair may cost outside a killable process, about 0.1 s
 
 _DIFFERENT: Decision = (False, "algebraic")
 _UNDECIDED: Decision = (None, "algebraic")
 _IDENTICAL: dict[type, Method] = {Text: "string", Num: "rational"}
-_NO_SOLUTION = "no solution|no solutions|no real solution|no real solutions|empty set|the empty set"
-_ALL_REALS = "all real numbers|all reals|any real number|real numbers"
-_NUMERALS = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-    "seventeen eighteen nineteen twenty"
-).split()
-_MEANINGS: Mapping[str, Node] = {
-    **dict.fromkeys(_NO_SOLUTION.split("|"), Group((), "{", "}")),
-    **dict.fromkeys(_ALL_REALS.split("|"), Sym("Reals")),
-    **{word: Num(Fraction(value)) for value, word in enumerate(_NUMERALS)},
-}
 
 
 def same(a: Node, b: Node, policy: Policy, *, algebra: bool) -> Decision:
@@ -105,27 +109,37 @@ def same(a: Node, b: Node, policy: Policy, *, algebra: bool) -> Decision:
     Raises NeedsAlgebra when only a computer algebra system can decide and `algebra` is False, and
     LimitExceeded when deciding would take numbers that are too large.
     """
-    decision = Comparison(policy, algebra).same(a, b)
+    account.open(math.inf if algebra else QUICK_PAIR)
+    try:
+        decision = Comparison(policy, algebra).same(a, b)
+    finally:
+        account.open(math.inf)
     if decision[0] and policy.simplified and not is_simplified(b, a):
         return False, decision[1]
     return decision
 
 
 class Comparison:
-    """The recursion, with what stays the same in all of it."""
+    """The recursion, with what stays the same in all of it. `inner`: for the items of a list or set."""
 
-    def __init__(self, policy: Policy, algebra: bool) -> None:
+    def __init__(self, policy: Policy, algebra: bool, *, inner: bool = False) -> None:
         self.policy = policy
         self.algebra = algebra
+        self.inner = inner
+        self.of_items = self if inner else Comparison(policy, algebra, inner=True)
 
     def same(self, a: Node, b: Node) -> Decision:
         if a == b:
             return True, _IDENTICAL.get(type(a), "algebraic")
+        account.spend(COMPARISON)
         if self.policy.units == "ignore":
             a, b = strip_units(a), strip_units(b)
+        if (is_false_chain(a) or is_false_chain(b)) and not have_one_label(a, b):
+            return _UNDECIDED
         a, b = with_same_parameter(unwrapped(a), unwrapped(b))
         for stage in (
             self._texts,
+            self._excluded_points,
             self._sets,
             self._lists,
             self._relations,
@@ -148,10 +162,23 @@ class Comparison:
         words = words_of(a), words_of(b)
         if words[0] == words[1]:
             return True, "string"
-        meaning = [_MEANINGS.get(n.words, n) if isinstance(n, Text) else n for n in (a, b)]
-        if meaning[0] is a and meaning[1] is b:
-            return False, "string"
-        return self.same(meaning[0], meaning[1])
+        meant = [meaning(n) if isinstance(n, Text) else n for n in (a, b)]
+        if meant[0] is not a or meant[1] is not b:
+            return self.same(meant[0], meant[1])
+        sentence = any(isinstance(n, Text) and " " in n.words for n in (a, b))
+        return (None if sentence and words[0] and words[1] else False), "string"
+
+    # Expressions without the points where they have no value
+
+    def _excluded_points(self, a: Node, b: Node) -> Decision | None:
+        """`1/x, x != 0` is 1/x; where the expression has a value at the excluded point, who knows."""
+        for one, other in ((a, b), (b, a)):
+            read = with_excluded_point(one)
+            if read and is_scalar(other):
+                pair = (read.value, other) if one is a else (other, read.value)
+                decision = self.same(*pair)
+                return _or_unknown(decision) if read.is_pole else (decision[0] and None, decision[1])
+        return None
 
     # Sets of real numbers
 
@@ -179,7 +206,7 @@ class Comparison:
             return _or_unknown(every(parts))
         if items_of(a) and items_of(b):
             return self._with_signs(a, b, False)
-        if is_scalar(a) or is_scalar(b):
+        if is_scalar(a) or is_scalar(b) or is_point_or_list(a) or is_point_or_list(b):
             return _DIFFERENT
         for one, other in ((a, b), (b, a)):
             read = labelled(one)
@@ -192,31 +219,61 @@ class Comparison:
     # Lists
 
     def _lists(self, a: Node, b: Node) -> Decision | None:
+        a, b = spread_over(a, b), spread_over(b, a)
         items = items_of(a), items_of(b)
         if items[0] is None and items[1] is None:
             return None
         a_labels, b_labels = (distinct_labels(i or (n,)) for i, n in zip(items, (a, b), strict=True))
+        if a_labels and not b_labels:
+            return self._labelled_list(items[0] or (), a_labels, b)
+        if b_labels and not a_labels:
+            return self._labelled_list(items[1] or (), b_labels, a)
         if items[0] is not None and items[1] is not None:
             if Dots() in items[0] or Dots() in items[1]:
                 return self._sequences(items[0], items[1])
-            ordered = self.policy.ordered or bool(a_labels) != bool(b_labels)
-            return self._with_signs(a, b, ordered)
+            return self._with_signs(a, b, self.policy.ordered)
         one, other = (a, b) if items[0] is not None else (b, a)
-        equations = equations_of(other)
-        if equations and (a_labels or b_labels):
-            return self._items(items_of(one) or (one,), equations, ordered=False)
         group = expanded_tuple(other)
         if isinstance(one, Connective) and one.op == "or" and not isinstance(group, Group):
             return every(partial(self.same, item, other) for item in one.items)
         if not isinstance(group, Group):
+            if isinstance(group, Num) and may_be_read_as(items_of(one) or (), group):
+                return _UNDECIDED
             return self._with_signs(a, b, False) if len(signs_in(a)) + len(signs_in(b)) > 0 else _DIFFERENT
-        if group.opening == "{" and (a_labels or b_labels):
-            return _DIFFERENT
         if group.opening == "{":
             return self._with_signs(one, Group(_distinct(group.items, self), "", ""), False)
         if group.opening == "[" and len(group.items) == 2:
             return _DIFFERENT
-        return self._items(items_of(one) or (one,), group.items, ordered=True)
+        listed = items_of(one) or (one,)
+        if any(map(labelled, listed)) and not any(map(labelled, group.items)):
+            return _DIFFERENT  # x = 1 or x = 2 is no point
+        return self._items(listed, group.items, ordered=True)
+
+    def _labelled_list(self, equations: Sequence[Node], labels: tuple[Node, ...], other: Node) -> Decision:
+        """`y = 2, x = 1` is the point (1, 2), and the list 1, 2 or 2, 1; another order leaves it open."""
+        point = equations_of(other)
+        if point:
+            return self._items(equations, point, ordered=False)
+        group = expanded_tuple(other)
+        brackets = group.opening if isinstance(group, Group) else ""
+        roots = roots_of_one(labels)
+        if (brackets == "{" and not roots) or (brackets == "[" and len(equations) == 2):
+            return _DIFFERENT
+        values = group.items if isinstance(group, Group) else items_of(other)
+        if values is None:
+            return _DIFFERENT
+        plain = [without_label(value, roots) for value in values]
+        in_order = in_order_of_names(equations, labels)
+        written = tuple(read.value for read in map(labelled, equations) if read)
+        decision = self._items(in_order, plain, ordered=True)
+        if brackets == "{":
+            return self._items(written, plain, ordered=False)
+        if decision[0] is False and not brackets:
+            decision = self._items(written, plain, ordered=True)
+        if decision[0] is not False or (written == in_order and not roots):
+            return decision
+        decision = self._items(written, plain, ordered=False)
+        return decision if decision[0] is False else _UNDECIDED
 
     def _with_signs(self, a: Node, b: Node, ordered: bool) -> Decision:
         """Lists of what \\pm stands for: all signs together, or each on its own when there are several."""
@@ -236,19 +293,35 @@ class Comparison:
             return _DIFFERENT
         if len(a) > MAX_ITEMS:
             raise LimitExceeded("a list is too long")
-        in_place = [partial(self.same, x, y) for x, y in zip(a, b, strict=True)]
+        in_place = [partial(self.of_items.same, x, y) for x, y in zip(a, b, strict=True)]
         if ordered or len(a) == 1:
             return every(in_place)
         return self._matching(a, b)
 
     def _matching(self, a: Sequence[Node], b: Sequence[Node]) -> Decision:
+        """Every item of `a` has its own equal in `b`."""
+        if len(a) <= MAX_DISTINCT and any(map(has_units, (*a, *b))):
+            return self._assignment(a, b)
+        return self._greedy_matching(a, b)
+
+    def _assignment(self, a: Sequence[Node], b: Sequence[Node]) -> Decision:
+        """By augmenting paths: with units that may be missing, equality is not transitive."""
+        same = self.of_items.same
+        table = [[same(x, y) for y in b] for x in a]
+        if assign([[d[0] is True for d in row] for row in table]):
+            return True, "algebraic"
+        return (None if assign([[d[0] is not False for d in row] for row in table]) else False), "algebraic"
+
+    def _greedy_matching(self, a: Sequence[Node], b: Sequence[Node]) -> Decision:
         """Every item of `a` finds its own equal in `b`; greedily, since equality is transitive."""
         left = list(b)
         names = {item: _name(item) for item in (*a, *b)} if len(a) > MANY_ITEMS else {}
         method: Method = "string"
         undecided: Decision | Exception | None = None
         for item in a:
-            likely_first = sorted(left, key=lambda other: bool(names) and names[other] != names[item])
+            likely_first = sorted(
+                left, key=lambda other: (other != item, names.get(other) != names.get(item))
+            )
             partner, decision = self._partner(item, likely_first)
             if partner is not None:
                 left.remove(partner)
@@ -266,7 +339,7 @@ class Comparison:
         outcome: Decision | Exception = _DIFFERENT
         for other in others:
             try:
-                decision = self.same(item, other)
+                decision = self.of_items.same(item, other)
             except (NeedsAlgebra, LimitExceeded) as error:
                 outcome = error
                 continue
@@ -301,9 +374,17 @@ class Comparison:
                 read = labelled(one)
                 value = read.value if read else constant_value(one)
                 if value is None:
-                    return _DIFFERENT
+                    return self._quantity(one, other)
                 return self.same(value, other) if one is a else self.same(other, value)
         return None
+
+    def _quantity(self, equation: Relation, other: Node) -> Decision:
+        """`m + n = 29` is 29, because m + n was asked for; `x + y = 7` may as well be the line."""
+        read = quantity_and_number(equation)
+        if read is None or not is_scalar(other) or symbols(other):
+            return _DIFFERENT
+        decision = self._values(read.value, other)
+        return decision if read.is_quantity or not decision[0] else _UNDECIDED
 
     def _two_relations(self, a: Relation, b: Relation) -> Decision:
         left, right = labelled(a), labelled(b)
@@ -336,14 +417,14 @@ class Comparison:
         rows = rows_of(other)
         if rows is not None:
             return self._point_and_vector(group, rows)
-        if group.opening == "{" and len(group.items) == 1:
-            return self.same(group.items[0], other)
+        if group.opening == "{" and len(group.items) == 1 and not self.inner:
+            return self.of_items.same(group.items[0], other)
         return _DIFFERENT
 
     def _two_groups(self, a: Group, b: Group) -> Decision:
         brackets = {a.opening + a.closing, b.opening + b.closing}
         if "{}" in brackets:
-            if len(brackets) > 1:
+            if len(brackets) > 1 or bool(a.items) != bool(b.items):
                 return _DIFFERENT
             if Dots() in a.items or Dots() in b.items:
                 return self._sequences(a.items, b.items)
@@ -397,6 +478,8 @@ class Comparison:
         ratio, other = (a, b) if isinstance(a, Ratio) else (b, a)
         assert isinstance(ratio, Ratio)
         if isinstance(other, Quantity) and other.unit in ("am", "pm") and ratio.clock:
+            if self.policy.units == "strict":
+                return _DIFFERENT
             return self.same(ratio, other.value)
         if ratio.clock or len(ratio.items) != 2 or not is_scalar(other):
             return _DIFFERENT
@@ -464,12 +547,12 @@ def _distinct(items: Sequence[Node], comparison: Comparison) -> tuple[Node, ...]
 def _name(node: Node) -> str | None:
     try:
         return canonical(node)
-    except LimitExceeded:
+    except (LimitExceeded, NeedsAlgebra):
         return None
 
 
 def _certainly(comparison: Comparison, a: Node, b: Node) -> bool:
     try:
-        return comparison.same(a, b)[0] is True
+        return comparison.of_items.same(a, b)[0] is True
     except (NeedsAlgebra, LimitExceeded):
         return False

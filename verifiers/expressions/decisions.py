@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import math
+import threading
+from collections.abc import Callable, Iterable, Sequence
 from typing import Literal
 
 from verifiers.policy import LimitExceeded
@@ -14,7 +16,41 @@ _WEAKEST_LAST: tuple[Method, ...] = ("string", "rational", "algebraic", "numeric
 
 
 class NeedsAlgebra(Exception):
-    """Only a computer algebra system can decide this pair."""
+    """Only a computer algebra system, or more work than is done outside a killable process, can decide."""
+
+
+class Account(threading.local):
+    """The work that may still be spent on one pair of answers, in bits of precision times nodes."""
+
+    left: float = math.inf
+
+    def open(self, limit: float) -> None:
+        self.left = limit
+
+    def spend(self, amount: float) -> None:
+        """Raises NeedsAlgebra when nothing is left."""
+        self.left -= amount
+        if self.left < 0:
+            raise NeedsAlgebra
+
+
+account = Account()
+
+
+def assign(fits: Sequence[Sequence[bool]]) -> bool:
+    """Whether every row can get a column of its own that fits it."""
+    owner: dict[int, int] = {}
+
+    def place(row: int, tried: set[int]) -> bool:
+        for column, fit in enumerate(fits[row]):
+            if fit and column not in tried:
+                tried.add(column)
+                if column not in owner or place(owner[column], tried):
+                    owner[column] = row
+                    return True
+        return False
+
+    return all(place(row, set()) for row in range(len(fits)))
 
 
 def every(questions: Iterable[Callable[[], Decision]]) -> Decision:

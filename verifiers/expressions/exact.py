@@ -22,6 +22,7 @@ from verifiers.expressions.forms import (
     Form,
     add,
     constant,
+    describe,
     exponential,
     inverse,
     is_phase,
@@ -50,6 +51,7 @@ from verifiers.expressions.tree import substitute, walk
 MAX_UNROLLED = 500  # terms of a finite sum
 QUICK_WORK = 20_000  # steps for one expression, about 0.05 s
 FULL_WORK = 1_000_000
+_SYMMETRIC = frozenset(("gcd", "lcm", "max", "min"))
 
 
 def normal_form(node: Node, log_base: int = 0, *, effort: int = QUICK_WORK) -> Form:
@@ -114,6 +116,8 @@ def _form_call(node: Call, log_base: int) -> Form:
         return _factorial(args[0])
     if node.name == "binom" and len(args) == 2:
         return _binomial(args[0], args[1])
+    if node.name in _SYMMETRIC:
+        args.sort(key=describe)
     return of_atom(("call", node.name, *map(key, args)))
 
 

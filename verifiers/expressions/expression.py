@@ -87,7 +87,7 @@ class Expression(Functions):
     def _append_factor(self, factors: list[Node]) -> None:
         """A factor written beside the last one; `1\\frac{1}{2}` and `1 1/2` are sums instead."""
         follows_number = self.tokens[self.at - 1].kind == "num"
-        if follows_number and self.kind == "num":
+        if self.kind == "num" and isinstance(factors[-1], Num) and follows_number:
             factors[-1] = self._mixed_slash(factors[-1])
             return
         is_fraction = self.kind == "frac"
@@ -127,10 +127,8 @@ class Expression(Functions):
             return not self._closes_interval()
         if kind == "word":
             return token.value.isupper() and len(token.value) <= 3
-        if kind == "num" and last not in ("num", ")"):
-            power = factors[-1]
-            if not isinstance(power, Pow) or not isinstance(power.base, Num):  # 2^{3}5^{2}
-                raise Unreadable
+        if kind == "num":
+            return self._number_multiplies(factors[-1])
         if kind in ("dots", "base", "repeating") and last == "num":
             raise Unreadable
         return True
@@ -147,6 +145,17 @@ class Expression(Functions):
         if self.on_right_side and token.spaced and last.kind == "num" and self.ahead().kind == "rel":
             raise Unreadable  # `x=1 y=2` may be two equations
         return not self._is_union()
+
+    def _number_multiplies(self, before: Node) -> bool:
+        """Whether a number is a factor beside `before`: it is in `2^{3}5^{2}`, `(1+i)6` and `3!2!`."""
+        last, is_marked = self.tokens[self.at - 1].kind, self.ahead().kind in ("!", "^")
+        counts = isinstance(before, Call) and before.name in ("factorial", "doublefactorial", "binom")
+        power_of_number = isinstance(before, Pow) and isinstance(before.base, Num)
+        if last == ")" or (last == "num" and isinstance(before, Num)) or (counts and is_marked):
+            return True
+        if power_of_number and (last == "}" or (last == "letter" and is_marked)):
+            return True
+        raise Unreadable
 
     def _closes_interval(self) -> bool:
         """The `[` of `[a,b[`."""
@@ -271,7 +280,8 @@ class Expression(Functions):
             self.at += 1
             return build.signed(sign, self.factor())
         self.deeper()
-        exponent = self.atom()
+        is_letter = self.kind == "letter" and self.ahead().kind == "num"  # the n of 3^n2^n
+        exponent = self.bare_letter() if is_letter else self.atom()
         if self.accept("^"):
             exponent = self._raised(exponent)
         self.depth -= 1
@@ -367,10 +377,9 @@ class Expression(Functions):
         return Call("binom", (build.operand(self.argument()), build.operand(self.argument())))
 
     def prescript(self) -> Node:
-        """`_{10}C_{3}`."""
+        """`_{10}C_{3}`, `^6P_2`."""
         self.expect("_", "^")
         n = self.argument(one_digit=False)
-        if self.take().value != "C":
-            raise Unreadable
+        symbol = self.take().value
         self.expect("_")
-        return Call("binom", (n, self.argument(one_digit=False)))
+        return build.selections(symbol, n, self.argument(one_digit=False))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from verifiers.expressions import build, units
-from verifiers.expressions.lexer import Unreadable
+from verifiers.expressions.lexer import Token, Unreadable
 from verifiers.expressions.naming import Naming
 from verifiers.expressions.nodes import Add, Call, Const, Div, Group, Mul, Node, Num
 from verifiers.expressions.vocabulary import INVERSE
@@ -22,9 +22,10 @@ class Functions(Naming):
 
     def function(self) -> Node:
         """`\\sin^2 x`, `\\log_2 8`, `\\max(a, b)`: the power belongs to the value, -1 to the function."""
-        name = self.take().value
+        token = self.take()
+        name = token.value
         exponent: Node | None = None
-        base: Node | None = None
+        base = self._glued_base() if token.run.lower() == "log" else None
         while self.kind in ("^", "_"):
             if self.take().kind == "_":
                 base = self.argument(one_digit=self.ahead().kind in _NO_ARGUMENT)
@@ -32,7 +33,9 @@ class Functions(Naming):
                 exponent = self.argument(one_digit=False) if self.kind != "-" else self.bare_exponent()
         if base is not None and name != "log":
             raise Unreadable
-        if exponent == Num(Fraction(-1)) and name in INVERSE:
+        if exponent == Num(Fraction(-1)):
+            if name not in INVERSE:
+                raise Unreadable  # \ln^{-1} may be the inverse or the reciprocal
             name, exponent = INVERSE[name], None
         args = self._arguments(name)
         if name == "lg":
@@ -41,6 +44,14 @@ class Functions(Naming):
         if name == "cis":  # of degrees as well, so not an exponential
             call = Add((Call("cos", args), Mul((Const("i"), Call("sin", args)))))
         return call if exponent is None else build.power(call, exponent)
+
+    def _glued_base(self) -> Node | None:
+        """The base of `log2(8)` in plain text."""
+        base, bracket = self.tokens[self.at], self.ahead()
+        if base.value not in ("2", "10") or base.spaced or bracket.kind != "(" or bracket.spaced:
+            return None
+        self.at += 1
+        return build.whole_number(base.value)
 
     def _arguments(self, name: str) -> tuple[Node, ...]:
         if self.kind in ("(", "[", "{", "lset"):
@@ -70,6 +81,11 @@ class Functions(Naming):
         token = self.tokens[self.at]
         if token.kind == "(":
             return all(isinstance(factor, Num | Const) for factor in factors)
-        if token.kind in _ENDS_ARGUMENT:
+        if token.kind in _ENDS_ARGUMENT or self._is_exponential_beside(token, factors):
             return False
         return len(token.run) < 2 and self.multiplies(token, factors)
+
+    def _is_exponential_beside(self, token: Token, factors: list[Node]) -> bool:
+        """The e^x of `\\sin x\\,e^x`; `\\sin 2e^x` and `\\ln xe^x` have it in their arguments."""
+        is_exponential = token.value == "e" and token.kind == "letter" and self.ahead().kind == "^"
+        return is_exponential and token.spaced and not all(map(build.is_numeric, factors))

@@ -14,11 +14,13 @@ from typing import NamedTuple
 from verifiers.expressions import limits
 from verifiers.expressions.vocabulary import (
     ALIGNED,
+    CASES,
     CHARACTERS,
     COMMANDS,
     ESCAPES,
     GLUED_FUNCTIONS,
     LOWERED,
+    MATRICES,
     NAMES,
     RAISED,
     SUBSCRIPT,
@@ -70,7 +72,8 @@ _MASTER = re.compile(
     | (?P<stop>\.(?=\s*(?:\\end{_END_OF_NAME}|\}}|$)))
     | (?P<row>\\\\(?:\[[0-9.]+[a-z]+\])?|\\cr{_END_OF_NAME})
     | \\not\s?(?P<negated>=|\\in{_END_OF_NAME})
-    | \\(?P<command>[A-Za-z]+)(?:(?<=operatorname)\*)?
+    | (?P<blank>\\h?phantom\s?\{{\s?[-+=]?\s?\}})
+    | \\(?P<command>[A-Za-z]+)(?:(?:(?<=operatorname)|(?<=[hv]space))\*)?
     | (?P<without>\\\s+(?=\\?\{{))
     | \\(?P<escape>.)
     | (?P<meridiem>[ap]\.\s?m\b\.?)
@@ -165,8 +168,10 @@ class _Reader:
             _HANDLERS[group](self, text)
 
     def _open_wrapper(self, text: str) -> bool:
-        """Enter the group of `\\text`; a wrapper without a group has no effect."""
+        """Enter the group of `\\text`, which has no effect without one; what is dropped must have one."""
         pending, self.pending = self.pending, ""
+        if text != "{" and pending == "drop":
+            raise Unreadable
         if text != "{":
             return False
         self._enter(pending)
@@ -233,6 +238,7 @@ class _Reader:
             self.spaced, self.wide = True, self.wide or value == "wide"
         elif kind in ("text", "drop"):
             self.pending = kind
+            self.spaced = self.spaced or name == "hspace"
         elif kind == "letter":
             self._add("letter", value, value)
         elif not kind:
@@ -297,6 +303,10 @@ class _Reader:
             self._add("setop", "difference")
         self.spaced = True
 
+    def _blank(self, text: str) -> None:
+        """The room of a sign, which aligns `\\phantom{-}3` with the -4 below it."""
+        self.spaced = True
+
     def _times(self, text: str) -> None:
         """The x of `3 x 10^8`."""
         is_sign = self.tokens and self.tokens[-1].kind == "num"
@@ -305,6 +315,8 @@ class _Reader:
     def _begin(self, name: str) -> None:
         if name in ALIGNED:
             return
+        if name not in MATRICES and name not in CASES:
+            raise Unreadable
         self.environments.append(name)
         self._add("begin", name)
 
@@ -334,6 +346,7 @@ _HANDLERS = {
     "end": _Reader._end,
     "braced": _Reader._character,
     "without": _Reader._without,
+    "blank": _Reader._blank,
     "times": _Reader._times,
     "abbreviation": lambda self, text: self._letters(text[:-1]),
     "stop": lambda self, text: None,

@@ -6,13 +6,15 @@ degree is pi/180, because angles have no dimension.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
 from functools import lru_cache
 
-from verifiers.expressions.nodes import Const, Digits, Div, Mul, Node, Num, Percent, Pow, Quantity, Sym
-from verifiers.expressions.tree import children, rebuild, walk
+from verifiers.expressions.nodes import Call, Const, Digits, Div, Mul, Node, Num, Percent, Pow, Quantity, Sym
+from verifiers.expressions.tree import children, rebuild
 from verifiers.expressions.units import measure
 
+_KEEPING_UNITS = frozenset(("abs", "norm", "max", "min", "floor", "ceil", "gcd", "lcm", "piecewise"))
 _DIMENSIONLESS = frozenset(("radian", "unit", "ordinal"))  # "5 square units" is 5, "4th" is 4
 
 
@@ -34,20 +36,29 @@ def is_unit(symbol: str) -> bool:
 
 
 def strip_units(node: Node) -> Node:
-    """The numbers as written, without their units."""
+    """The numbers as written, without their units; the degrees of cos 60 degrees are part of the number."""
     if not has_units(node):
         return node
     return strip_units(node.value) if isinstance(node, Quantity) else rebuild(node, strip_units)
 
 
 def units_of(node: Node) -> frozenset[str]:
-    """The units written anywhere in the tree, but not those that say nothing ("4th", "5 units")."""
-    units = (n.unit for n in walk(node) if isinstance(n, Quantity))
+    """The units of the value, but not those that say nothing ("4th", "5 units")."""
+    units = (q.unit for q in _quantities(node))
     return frozenset(u for u in units if not {base for base, _ in measure(u).dimension} <= _DIMENSIONLESS)
 
 
 def has_units(node: Node) -> bool:
-    return any(isinstance(n, Quantity) for n in walk(node))
+    return next(_quantities(node), None) is not None
+
+
+def _quantities(node: Node) -> Iterator[Quantity]:
+    """Those whose unit the value has as well: not in the argument of a function such as the cosine."""
+    if isinstance(node, Quantity):
+        yield node
+    if not isinstance(node, Call) or node.name in _KEEPING_UNITS:
+        for child in children(node):
+            yield from _quantities(child)
 
 
 def desugar(node: Node) -> Node:

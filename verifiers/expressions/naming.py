@@ -16,6 +16,7 @@ MAX_APPLICATION = 32  # tokens looked ahead to tell an application from a produc
 _SHORT_PROSE = frozenset("is of be per the not but all any are was has can its yes one two six ten".split())
 _APPLIED_ALWAYS = frozenset("fgFG")
 _APPLIED_TO_NAMES = frozenset("fghpquvwyABCDEFGHJKLMNPQRSTUVWXYZ")
+_SELECTIONS = frozenset("CP")
 _SUBSCRIPT_STOPS = frozenset({"end of text", "&", "row", ","})
 _SIGNED_SETS = {"+": "Positive", "-": "Negative", "*": "Nonzero", "0": "Nonnegative"}
 _SETS_ALSO = {"PositiveNaturals": "PositiveIntegers", "NonzeroNaturals": "PositiveIntegers"}
@@ -46,6 +47,8 @@ class Naming(Cursor):
 
     def named(self, name: str, constant: bool = False) -> Node:
         """A letter with its subscript and primes, or applied to arguments."""
+        if self.kind == "_" and name in _SELECTIONS and (selected := self._selections(name)):
+            return selected
         start, plain = self.at, name
         if self.kind == "num" and constant and not self.tokens[self.at].spaced and self._is_index():
             name += "_" + self.take().value
@@ -61,6 +64,29 @@ class Naming(Cursor):
         if constant and self.at == start and name in ("e", "i") and name not in self.bound:
             return Const(name)  # type: ignore[arg-type]
         return Sym(name)
+
+    def _selections(self, symbol: str) -> Node | None:
+        """`C_6^2`, `P_6^2` and `C_n^k`; the square of a second constant, `C_2^2`, stays a power."""
+        below, width = self._mark(1)
+        above, _ = self._mark(2 + width)
+        if self.ahead(1 + width).kind != "^" or not below or not above:
+            return None
+        if below.isdigit() and above.isdigit():
+            if len(below + above) > 8 or not int(above) <= int(below) or below == above == "2":
+                return None
+        elif symbol != "C" or below not in ("n", "m") or not (above.isdigit() or above.isalpha()):
+            return None
+        self.at += 1
+        n = self.argument(one_digit=False)
+        self.at += 1
+        return build.selections(symbol, n, self.argument(one_digit=False))
+
+    def _mark(self, distance: int) -> tuple[str, int]:
+        """A number or letter ahead, braced or not, and how many tokens it takes; empty for anything else."""
+        braced = self.ahead(distance).kind == "{"
+        token = self.ahead(distance + braced)
+        is_mark = token.kind in ("num", "letter") and (not braced or self.ahead(distance + 2).kind == "}")
+        return (token.value, 1 + 2 * braced) if is_mark else ("", 0)
 
     def _is_index(self) -> bool:
         """`x1` of plain text is x_1."""

@@ -38,7 +38,7 @@ _SEPARATORS = frozenset({",", ";", "and", "or", "row", "given"})
 _SEPARATOR_AS = {"given": ",", "row": ","}
 _CONNECTIVE_AS = {"union": "or", "intersection": "and"}
 _AFTER_CHOICE = frozenset({"end of text", "*", "/", "rel", "setop", "^", ",", ";", "and", "or", "("})
-_ENDS = frozenset({"end of text", ")", "]", "}", "rset", "rnull", "end", "[", "rangle"})
+_ENDS = frozenset({"end of text", ")", "]", "}", "rset", "rnull", "end", "rangle"})
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz"
 _VOWELS = frozenset("aeiou")
 _LETTER = rf"[^\W\d_{RAISED}{LOWERED}¼-¾⅐-⅞]"
@@ -114,7 +114,12 @@ def _is_mathematics(run: str) -> bool:
         return all(ord(letter) in UNICODE for letter in run)
     if run.lower() in WORDS or run in NAMES or GLUED.fullmatch(run):
         return True
-    return run.islower() and ("".join(sorted(run)) in _ALPHABET or not _VOWELS & set(run))  # cab, mgh
+    return run.islower() and (_is_alphabetical(run) or not _VOWELS & set(run))  # cab, mgh
+
+
+def _is_alphabetical(run: str) -> bool:
+    """Whether the letters are neighbours in the alphabet, in any order, as names of points are."""
+    return "".join(sorted(run)) in _ALPHABET
 
 
 def _words(text: str) -> Node:
@@ -129,7 +134,7 @@ def _words(text: str) -> Node:
     return _text(text)
 
 
-def _sentence(text: str) -> Text | None:
+def _sentence(text: str) -> Node | None:
     """Words with a number or a variable among them: `June 5`, `the x-axis`."""
     is_sentence = _SENTENCE.fullmatch(text) and _has_word(text)
     if not is_sentence or (any(c.isdigit() for c in text) and len(text.split()) > 3):
@@ -137,7 +142,9 @@ def _sentence(text: str) -> Text | None:
     return _text(text)
 
 
-def _text(text: str) -> Text:
+def _text(text: str) -> Node:
+    if text.isupper() and len(text) > 2 and _is_alphabetical(text.lower()):
+        return Sym(text)  # the figure ABC, which is not the product abc
     words = text.replace("’", "'").lower().rstrip(" .,").split()
     if len(words) > MAX_WORDS:
         raise LimitExceeded
@@ -318,6 +325,7 @@ ATOMS: dict[str, Callable[[_Parser], Node]] = {
     "cbrt": _Parser.cube_root,
     "binom": _Parser.binomial,
     "_": _Parser.prescript,
+    "^": _Parser.prescript,
     "fn": _Parser.function,
     "big": _Parser.big,
     "accent": _Parser.accent,

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from verifiers.expressions import exact, numeric
 from verifiers.expressions.arithmetic import Rational, fold
-from verifiers.expressions.decisions import Decision
+from verifiers.expressions.decisions import Decision, account
 from verifiers.expressions.measures import desugar
 from verifiers.expressions.nodes import (
     Add,
@@ -27,6 +27,8 @@ from verifiers.expressions.nodes import (
     Neg,
     Node,
     Num,
+    Pow,
+    Ratio,
     Relation,
     Root,
     SetBuilder,
@@ -49,9 +51,10 @@ from verifiers.expressions.sets import (
     same_region,
 )
 from verifiers.expressions.sums import Atom, Sum, Unresolved, multiply
-from verifiers.expressions.tree import substitute, symbols
+from verifiers.expressions.tree import children, substitute, symbols, walk
 from verifiers.policy import LimitExceeded
 
+RELATION = 1_000  # of the account of the pair, for the comparison of two equations
 ORDER = frozenset(("<", "<=", ">", ">="))
 _MIRROR = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "=", "!=": "!="}
 _NAMED_SETS = frozenset("Integers Naturals Rationals Complexes".split())
@@ -61,6 +64,7 @@ _KNOWN_CALLS = frozenset(
     "piecewise arcsinh arccosh arctanh sign".split()
 )
 _UNKNOWNS = (Sym("x"), Sym("y"), Sym("t"))  # |x| = 5 is an equation to be solved
+_COORDINATES = frozenset("xyzt")
 _OF_ANGLES = frozenset(("sin", "cos", "tan", "cot", "sec", "csc"))
 
 
@@ -91,6 +95,84 @@ def constant_value(node: Relation) -> Node | None:
     if any(op not in ("=", "~") for op in node.ops) or symbols(node):
         return None
     return _without_approximation(node).items[-1]
+
+
+def is_false_chain(node: Node) -> bool:
+    """`4 = 5` and `x = 4 = 5`: the numbers differ, so which of them is meant is open."""
+    if not isinstance(node, Relation) or set(node.ops) != {"="}:
+        return False
+    numbers = [_number(item) for item in node.items if not symbols(item)]
+    known = [number for number in numbers if number is not None]
+    return len(known) == len(numbers) and len(set(known)) > 1
+
+
+def _number(node: Node) -> Rational | None:
+    try:
+        return fold(desugar(node))
+    except (ArithmeticError, LimitExceeded):
+        return None
+
+
+class Result(NamedTuple):
+    """An expression that equals a number. `is_quantity`: it is what was asked for, and no equation."""
+
+    value: Node
+    is_quantity: bool
+
+
+def quantity_and_number(node: Relation) -> Result | None:
+    """`m + n = 29`, but not `a^2 + b = 0`, which is an equation between a and b."""
+    if set(node.ops) != {"="}:
+        return None
+    first, last = node.items[0], node.items[-1]
+    if not symbols(first):
+        first, last = last, first
+    if symbols(last) or not _is_number(last) or _number(last) == 0 or not symbols(first) or _has_power(first):
+        return None
+    return Result(last, _is_quantity(first))
+
+
+def _is_number(node: Node) -> bool:
+    shapes = Group | Relation | Connective | Ratio | SetOp | SetBuilder | Matrix
+    return not any(isinstance(n, shapes) for n in walk(node))
+
+
+def _has_power(node: Node) -> bool:
+    """Outside of functions"""
+    if isinstance(node, Call) or (isinstance(node, Pow) and isinstance(node.base, Call)):
+        return False
+    return isinstance(node, Pow | Root) or any(map(_has_power, children(node)))
+
+
+def _is_quantity(node: Node) -> bool:
+    """Made of names that are not those of unknowns, none of them with a factor: m + n, |a - b|, AB/CD."""
+    if is_label(node):
+        return True
+    match node:
+        case Call("abs", (arg,)) | Neg(arg):
+            return _is_quantity(arg)
+        case Call(name, (arg,)) if name in _OF_ANGLES:
+            return _is_quantity(arg) and not _is_unknown(arg)
+        case Add(terms) | Mul(terms):
+            return len(terms) > 1 and all(_is_name(term) for term in terms)
+        case Div(over, under):
+            return _is_quantity(over) and _is_quantity(under)
+        case Group((arg,), "[", "]"):
+            return _is_quantity(arg)
+    return False
+
+
+def _is_name(node: Node) -> bool:
+    if isinstance(node, Neg):
+        return _is_name(node.arg)
+    if isinstance(node, SetOp):
+        return all(isinstance(part, Sym) for part in node.parts)
+    return (is_label(node) or (isinstance(node, Call | Div) and _is_quantity(node))) and not _is_unknown(node)
+
+
+def _is_unknown(node: Node) -> bool:
+    """The names of coordinates, with which equations are written."""
+    return bool(symbols(node) & _COORDINATES)
 
 
 def _without_approximation(node: Relation) -> Relation:
@@ -124,6 +206,8 @@ def is_label(node: Node) -> bool:
             return all(isinstance(f, Sym) and _is_point(f) for f in factors)
         case Div(Sym(), Sym()) | Big("diff", Sym()):
             return True
+        case Ratio(items):
+            return all(isinstance(item, Sym) for item in items)
         case Matrix(rows):
             return all(isinstance(cell, Sym) for row in rows for cell in row)
         case Group(items, "(", ")"):
@@ -148,6 +232,12 @@ def same_label(a: Node, b: Node) -> bool:
     return False
 
 
+def have_one_label(a: Node, b: Node) -> bool:
+    """`x = 7 = 11` and `x = 11` say what x is, each with its last side."""
+    first, second = labelled(a), labelled(b)
+    return first is not None and second is not None and same_label(first.label, second.label)
+
+
 def values_of(a: Labelled, b: Labelled) -> tuple[Node, Node]:
     """The values, with the arguments of both labels called the same: f(n) = n is f(x) = x."""
     if not isinstance(a.label, Call) or not isinstance(b.label, Call):
@@ -165,6 +255,7 @@ def _with_numbered(arguments: tuple[Node, ...], value: Node) -> Node:
 
 def same_relation(a: Relation, b: Relation, *, algebra: bool) -> Decision:
     """Two-sided relations as they stand; sides may be swapped and multiplied."""
+    account.spend(RELATION)
     if len(a.ops) != 1 or len(b.ops) != 1:
         return _same_chain(a, b, algebra)
     op_a, op_b = a.ops[0], b.ops[0]

@@ -9,13 +9,17 @@ with symbolic bounds) raises `NeedsAlgebra` unless `algebra` allows it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from fractions import Fraction
 from functools import lru_cache
+from itertools import chain
 from typing import Literal
 
 from verifiers.expressions import exact, numeric
 from verifiers.expressions.arithmetic import Rational, absolute, fold
-from verifiers.expressions.decisions import Decision, Method, NeedsAlgebra
+from verifiers.expressions.decisions import Decision, Method, NeedsAlgebra, account
+from verifiers.expressions.kinks import has_steps, is_located, kinks, period, points_between
 from verifiers.expressions.measures import desugar, is_unit
 from verifiers.expressions.nodes import Add, Big, Call, Const, Mul, Neg, Node, Num, Pow, Root, Sym
 from verifiers.expressions.numeric import Ball, Scene
@@ -29,7 +33,7 @@ from verifiers.expressions.precision import (
 )
 from verifiers.expressions.separation import Measure
 from verifiers.expressions.sums import OutOfWork, Unresolved
-from verifiers.expressions.tree import children, symbols, walk
+from verifiers.expressions.tree import children, substitute, symbols, walk
 from verifiers.policy import LimitExceeded
 
 Outcome = Literal[
@@ -40,7 +44,8 @@ PRECISIONS = (120, 500, 2_000)  # bits tried when floats are too coarse
 VANISHING = 1e-15  # both values are this small in more than 100 bits: they may both be zero
 MIN_BITS = 240  # 72 digits, for what has no separation bound
 MAX_BITS = 6_000  # a square root of this length takes 20 us, an exponential 1 ms
-QUICK_BITS = 120_000  # precision times nodes that may be spent outside a killable process, about 20 ms
+QUICK_BITS = 120_000  # precision times nodes of one evaluation outside a killable process, about 20 ms
+FLOAT_BITS = 8  # floats cost as much as multiprecision with so many bits
 DECIMAL_DIGITS = 6  # a rounded value with fewer says too little
 MAX_PLACES = 400
 FULL_DIGITS = 10  # from here on the last digit may be cut instead of rounded
@@ -49,7 +54,7 @@ FLOAT_DIGITS = 15  # from here on it is a float, with the errors of one
 
 def same_scalar(a: Node, b: Node, *, algebra: bool = False) -> Decision:
     """Raises NeedsAlgebra and LimitExceeded."""
-    a, b = desugar(a), desugar(b)
+    a, b = _with_complex_variables(desugar(a), desugar(b))
     if a == b:
         return True, "algebraic"
     limit: LimitExceeded | None = None
@@ -68,6 +73,26 @@ def same_scalar(a: Node, b: Node, *, algebra: bool = False) -> Decision:
     if rounded is not None:
         return rounded, "numeric"
     return _by_log_base(a, b, algebra, limit)
+
+
+def _with_complex_variables(a: Node, b: Node) -> tuple[Node, Node]:
+    """The z of conj(z) is a complex number, its real part z and its imaginary part another variable."""
+    names = _complex_names(a) | _complex_names(b)
+    if not names:
+        return a, b
+    parts: dict[str, Node] = {n: Add((Sym(n), Mul((Const("i"), Sym(f"imaginary {n}"))))) for n in names}
+    return substitute(a, parts), substitute(b, parts)
+
+
+@lru_cache(4_096)
+def _complex_names(node: Node) -> frozenset[str]:
+    """The variables of x + iy are real, unless they are called z or w."""
+    names = frozenset[str]()
+    for n in walk(node):
+        if isinstance(n, Call) and n.name in _OF_COMPLEX:
+            inside = symbols(n)
+            names |= {name for name in inside if name[0] in "zw"} if _has_i(n) else inside
+    return names
 
 
 def _same_undefined(a: Node, b: Node) -> Decision:
@@ -191,9 +216,8 @@ def _decide(a: Node, b: Node, base: int, algebra: bool, limit: LimitExceeded | N
     proven = _equal_forms(a, b, base, algebra)
     if proven and outcomes[0] == "close" and not (sign_sensitive(a) or sign_sensitive(b)):
         return True, "algebraic"
-    for point in points:
-        if "close" in outcomes and len(outcomes) >= numeric.SIGN_POINTS:
-            break
+    turns = kinks(a) | kinks(b)
+    for point in chain(_until(points, outcomes), _more_points(a, b, turns, tried[0])):
         tried.append(point)
         outcomes.append(_relation(a, b, point, affordable))
         if outcomes[-1] == "different":
@@ -202,7 +226,58 @@ def _decide(a: Node, b: Node, base: int, algebra: bool, limit: LimitExceeded | N
     if proven and set(outcomes) == {"undefined"}:  # real nowhere that was tried: then the principal values
         outcomes.append(_relation(a, b, tried[0]._replace(complex_values=True), affordable))
         close = tried[:1] if outcomes[-1] == "close" else []
+    if not proven and not _is_covered(a, b, turns, close, tried[0]):
+        return None, "numeric"
     return _conclude(a, b, proven, set(outcomes), close, algebra)
+
+
+def _until(points: Iterator[Scene], outcomes: list[Outcome]) -> Iterator[Scene]:
+    """No more points once enough signs were tried and some point was in both domains."""
+    for point in points:
+        if "close" in outcomes and len(outcomes) >= numeric.SIGN_POINTS:
+            return
+        yield point
+
+
+def _more_points(a: Node, b: Node, turns: frozenset[Node], first: Scene) -> Iterator[Scene]:
+    """On all sides of kinks, and a whole period of remainders."""
+    whole = _integer_names(a) | _integer_names(b)
+    for values in points_between(turns, first.values):
+        rounded = {n: Fraction(round(v)) if n in whole else v for n, v in values.items()}
+        yield first._replace(values=rounded)
+    periods = period(a), period(b)
+    if whole and len(symbols(a) | symbols(b)) == 1 and None not in periods and periods != (1, 1):
+        (name,) = whole
+        for value in range(math.lcm(*(p or 1 for p in periods)) + 1):
+            yield first._replace(values={name: Fraction(value)})
+
+
+def _is_covered(a: Node, b: Node, turns: frozenset[Node], close: list[Scene], first: Scene) -> bool:
+    """Whether agreement at the points says something about all others."""
+    periods = period(a), period(b)
+    one_variable = len(symbols(a) | symbols(b)) == 1
+    if has_steps(a) or has_steps(b) or None in periods or (periods != (1, 1) and not one_variable):
+        return False
+    return all(_is_turned(turn, close, first) for turn in turns)
+
+
+def _is_turned(turn: Node, close: list[Scene], first: Scene) -> bool:
+    if any(name.startswith("imaginary ") for name in symbols(turn)):
+        return True  # the size of a complex number has no kink
+    if is_located(turn, first.values):
+        return True
+    return {1, -1} <= {_sign_at(turn, point) for point in close}
+
+
+def _sign_at(node: Node, point: Scene) -> int:
+    """0 when it is zero or not known."""
+    try:
+        value, error = numeric.evaluate(node, point)
+    except (ArithmeticError, Unsupported):
+        return 0
+    if numeric.is_complex(value) or abs(value) <= 2 * error:
+        return 0
+    return 1 if value.real > 0 else -1
 
 
 def _conclude(
@@ -271,6 +346,7 @@ def _has_i(node: Node) -> bool:
     return any(n == Const("i") for n in walk(node))
 
 
+_OF_COMPLEX = ("conj", "re", "im", "arg")
 _OF_INTEGERS = ("factorial", "doublefactorial", "binom", "gcd", "lcm", "mod")
 
 
@@ -326,6 +402,7 @@ def _relation(a: Node, b: Node, point: Scene, affordable: int) -> Outcome:
         if bits > affordable:
             return "costly"
         scene = point._replace(arithmetic=multiprecision(bits)) if bits else point
+        account.spend((_size(a) + _size(b)) * max(bits, FLOAT_BITS))
         try:
             x, y = _value(a, scene), _value(b, scene)
         except Imprecise:
@@ -373,6 +450,7 @@ def _agree_everywhere(a: Node, b: Node, points: list[Scene], algebra: bool) -> D
 def _agree(a: Node, b: Node, point: Scene, bits: int) -> bool | None:
     """True when |a - b| is certainly below 2^-bits."""
     for extra in (64, 512, 2 * bits + 64):
+        account.spend((_size(a) + _size(b)) * (bits + extra))
         arithmetic = multiprecision(bits + extra)
         try:
             x = numeric.evaluate(a, point._replace(arithmetic=arithmetic))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from math import gcd
 
+from verifiers.expressions import exact
 from verifiers.expressions.arithmetic import absolute, fold
 from verifiers.expressions.nodes import Add, Call, Div, Mul, Neg, Node, Num, Pow, Root
+from verifiers.expressions.sums import Unresolved
 from verifiers.expressions.tree import children, walk
 from verifiers.policy import LimitExceeded
 
@@ -29,15 +31,29 @@ def _is_done(node: Node) -> bool:
         return True
     try:
         value = fold(node)
-    except (ArithmeticError, LimitExceeded):
-        return True
-    if value is None:
+        if value is None:
+            return not (isinstance(node, Add | Div) and _can_be_shortened(node))
+    except (ArithmeticError, LimitExceeded, Unresolved):
         return True
     if isinstance(node, Div):
         return _is_reduced(node)
     if isinstance(node, Add):
         return _is_mixed(node)
     return isinstance(node, Pow | Call) and (absolute(value) > _LARGE or absolute(value) * _LARGE < 1)
+
+
+def _can_be_shortened(node: Add | Div) -> bool:
+    """Like terms in a sum, or a common factor of a numerator and a number below it."""
+    if isinstance(node, Add):
+        form = exact.normal_form(node)
+        return form.denominator == exact.UNIT and len(form.numerator) < len(node.terms)
+    under = node.denominator
+    if not isinstance(under, Num) or under.value.denominator != 1:
+        return False
+    form = exact.normal_form(node.numerator)
+    if form.denominator != exact.UNIT or any(c.denominator != 1 for c in form.numerator.values()):
+        return False
+    return gcd(int(under.value), *map(int, form.numerator.values())) > 1
 
 
 def _is_reduced(node: Div) -> bool:

@@ -86,10 +86,14 @@ class Structures(Quantities):
         self.expect(*closing)
         if not isinstance(condition, Relation | Connective | Group | Text):
             raise Unreadable
+        if isinstance(element, Relation) and element.ops == ("in",) and element.items[1] == Sym("Reals"):
+            element = element.items[0]  # what a variable is unless the source says otherwise
         return SetBuilder(element, condition)
 
     def _enclosed(self, opening: str, closing: str, items: list[Node], separators: list[str]) -> Node:
         left, right = _OPENING_AS[opening], _CLOSING_AS[closing]
+        if left + right == "[]" and (matrix := _matrix_of_lists(items, separators)):
+            return matrix
         if len(items) == 1 and not separators:
             return self._single(opening, left, right, items[0])
         if opening == "[" and ";" in separators and "," in separators:
@@ -221,8 +225,10 @@ class Structures(Quantities):
         self.at = at
         if accent in _CONJUGATED and letters in ("z", "w"):
             return Call("conj", (Sym(letters),))
-        if accent in _CONJUGATED and not letters.isupper():
-            letters = f"{accent} {letters}"
+        if accent in _CONJUGATED and len(letters) == 2 and letters.isupper():
+            return build.multiply([Sym(letters[0]), Sym(letters[1])])  # a segment, which AB names as well
+        if accent in _CONJUGATED:
+            letters = f"overline {letters}"
         return self.named(letters)
 
     # Operators with bounds
@@ -321,6 +327,16 @@ def _rows(items: list[Node], separators: list[str]) -> Node:
     if len({len(row) for row in rows}) > 1 or any(isinstance(item, Relation) for item in items):
         raise Unreadable
     return Matrix(tuple(tuple(row) for row in rows))
+
+
+def _matrix_of_lists(items: list[Node], separators: list[str]) -> Matrix | None:
+    """`[[1, 2], [3, 4]]`."""
+    rows = [item.items for item in items if isinstance(item, Group) and item.opening + item.closing == "[]"]
+    if len(rows) < len(items) or len({len(row) for row in rows}) != 1 or not rows[0]:
+        return None
+    if sum(map(len, rows)) > limits.MAX_CELLS:
+        raise LimitExceeded
+    return Matrix(tuple(rows)) if set(separators) <= {","} else None
 
 
 def _without_differential(body: Node) -> tuple[Node, str]:

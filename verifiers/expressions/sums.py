@@ -19,6 +19,7 @@ from functools import lru_cache
 from typing import Any
 
 from verifiers.expressions.arithmetic import Rational, checked, power, rational_text
+from verifiers.expressions.decisions import account
 
 Atom = tuple[Any, ...]
 Monomial = frozenset[tuple[Atom, Rational]]
@@ -28,6 +29,7 @@ MAX_TERMS = 600
 MAX_EXPONENT = 64  # of a sum of several terms
 MAX_NAME = 200  # characters of a part of a description
 MEMO = 4_096
+STEP = 15  # of the account of the pair, for one step of work
 
 ONE: Monomial = frozenset()
 UNIT: Sum = {ONE: 1}
@@ -50,6 +52,7 @@ class Work(threading.local):
     left = 0
 
     def spend(self, steps: int) -> None:
+        account.spend(STEP * steps)
         self.left -= steps
         if self.left < 0:
             raise OutOfWork

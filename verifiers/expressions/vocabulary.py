@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from verifiers.characters import ASCII, VULGAR
+
 _TRIG = (
     "sin cos tan cot sec csc sinh cosh tanh coth arcsin arccos arctan arccot arcsec arccsc arcsinh arccosh "
     "arctanh"
@@ -17,7 +19,7 @@ FUNCTIONS |= {"LCM": "lcm", "HCF": "gcd", "Log": "log", "Ln": "ln"}
 PLAIN_FUNCTIONS = {name: f for name, f in FUNCTIONS.items() if name not in ("sh", "ch", "th", "tg", "sign")}
 PLAIN_FUNCTIONS |= {"abs": "abs", "floor": "floor", "ceil": "ceil", "ceiling": "ceil", "binom": "binom"}
 GLUED_FUNCTIONS = "arcsin|arccos|arctan|sin|cos|tan|cot|sec|csc|ln|log"  # sinx, xcosx
-INVERSE = {f: "arc" + f for f in ("sin", "cos", "tan", "cot", "sec", "csc")}
+INVERSE = {f: "arc" + f for f in "sin cos tan cot sec csc sinh cosh tanh".split()}
 
 GREEK = frozenset(
     "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron rho sigma tau upsilon "
@@ -33,7 +35,7 @@ _SKIPPED = (
     "tt cal normalsize large Large small noindent centering allowbreak nonumber notag strut mathstrut "
     "ensuremath"
 ).split()
-_SPACES = "space thinspace enspace enskip negthinspace hfill hspace vspace".split()
+_SPACES = "space thinspace enspace enskip negthinspace hfill".split()
 _WIDE_SPACES = "quad qquad newline".split()
 _TEXT = (
     "text textbf textit textrm textnormal textsf texttt textsc textup mathrm mathit mathsf mathtt mbox hbox "
@@ -96,13 +98,8 @@ COMMANDS |= {
     "tag": ("drop", ""),
     "label": ("drop", ""),
 }
-COMMANDS |= {
-    "phantom": ("drop", ""),
-    "hphantom": ("drop", ""),
-    "vphantom": ("drop", ""),
-    "color": ("drop", ""),
-}
-COMMANDS |= {"textcolor": ("drop", ""), "top": ("top", ""), "percent": ("percent", ""), "cbrt": ("cbrt", "")}
+COMMANDS |= {name: ("drop", "") for name in "color textcolor hspace vspace".split()}
+COMMANDS |= {"top": ("top", ""), "percent": ("percent", ""), "cbrt": ("cbrt", "")}
 
 # Words of plain text, whatever their case.
 WORDS: dict[str, tuple[str, str]] = {"and": ("and", ""), "or": ("or", ""), "mod": ("mod", "")}
@@ -156,12 +153,8 @@ _GREEK_NAMES = (
     "psi omega Gamma Delta Theta Lambda Xi Sigma Phi Psi Omega phi epsilon mu"
 ).split()
 _GREEK_LETTERS = dict(zip("αβγδεζηθικλμνξρστυφχψωΓΔΘΛΞΣΦΨΩϕϵµ", _GREEK_NAMES, strict=True))
-_VULGAR = {"½": "1/2", "⅓": "1/3", "⅔": "2/3", "¼": "1/4", "¾": "3/4", "⅕": "1/5", "⅖": "2/5", "⅗": "3/5"}
-_VULGAR |= {"⅘": "4/5", "⅙": "1/6", "⅚": "5/6", "⅛": "1/8", "⅜": "3/8", "⅝": "5/8", "⅞": "7/8"}
 _UNICODE = {c: f"\\{name} " for c, name in _GREEK_LETTERS.items()}
-_UNICODE |= {c: f"\\frac{f[0]}{f[2]}" for c, f in _VULGAR.items()}
-_UNICODE |= dict.fromkeys("−‐‑‒–—﹣－", "-") | dict.fromkeys("\u200b\u200c\u200d\u2060\ufeff", "")
-_UNICODE |= dict.fromkeys("\u00a0\u2002\u2003\u2007\u2009\u200a\u202f\u3000", " ")
+_UNICODE |= ASCII | {c: f"\\frac{f[0]}{f[2]}" for c, f in VULGAR.items()}
 _UNICODE |= {
     "×": "\\times ",
     "⋅": "\\cdot ",
@@ -224,24 +217,13 @@ _UNICODE |= {
     "∨": "\\lor ",
 }
 _UNICODE |= {
-    "％": "%",
-    "，": ",",
-    "．": ".",
-    "（": "(",
-    "）": ")",
-    "：": ":",
-    "＝": "=",
-    "；": ";",
-    "、": ",",
-    "。": ".",
-}
-_UNICODE |= {
     "∣": "\\mid ",
     "⩽": "\\leq ",
     "⩾": "\\geq ",
     "∠": "\\angle ",
     "△": "\\triangle ",
-    "＋": "+",
+    "、": ",",
+    "。": ".",
     "“": '"',
     "”": '"',
 }

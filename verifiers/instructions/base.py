@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields
+from difflib import get_close_matches
 from typing import Any, ClassVar, Literal, TypeVar
 
 Mode = Literal["fixed", "upstream"]  # right, or exactly as the published checker labels
@@ -66,6 +67,14 @@ def alias(name: str, cls: type[Instruction]) -> None:
     ALIASES[name] = cls.id
 
 
+def _unknown(instruction_id: str) -> UnknownInstruction:
+    near = get_close_matches(instruction_id, INSTRUCTIONS, n=1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return UnknownInstruction(
+        f"no instruction {instruction_id!r}; {hint}`flows verifiers instructions` lists all"
+    )
+
+
 def build(instruction_id: str, kwargs: Mapping[str, Any]) -> Instruction:
     """The instruction with its arguments; nulls in `kwargs` are padding of published files and are dropped.
 
@@ -73,7 +82,7 @@ def build(instruction_id: str, kwargs: Mapping[str, Any]) -> Instruction:
     """
     cls = INSTRUCTIONS.get(ALIASES.get(instruction_id, instruction_id))
     if cls is None:
-        raise UnknownInstruction(f"no instruction {instruction_id!r}; `flows verifiers` lists all")
+        raise _unknown(instruction_id)
     given = {name: value for name, value in kwargs.items() if value is not None}
     known = {field.name: field for field in fields(cls)}
     if unknown := sorted(set(given) - set(known)):

@@ -12,14 +12,17 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 from verifiers.instructions.base import INSTRUCTIONS, Instruction, build
-from verifiers.instructions.language import detect
+from verifiers.instructions.language import LANGUAGES, detect, written_in
 from verifiers.instructions.sampling_rules import (
     ALL,
     COPIES,
     DRAWS,
     FIT_FOR_CODE,
+    FIT_FOR_DATA,
     FIT_FOR_FOREIGN,
     FIT_FOR_LONG,
+    SETTLES_CASE,
+    SETTLES_LENGTH,
     Arguments,
     Material,
     conflict,
@@ -28,6 +31,7 @@ from verifiers.instructions.sampling_rules import (
 from verifiers.instructions.text import whole_words
 
 SUITES = ("ifeval", "ifeval-train")
+REPEAT = "combination:repeat_prompt"
 ATTEMPTS = 50  # a first draw that goes with little else must not end the search
 LONG = 600  # characters; nobody wants a longer prompt repeated
 
@@ -48,6 +52,25 @@ _FUNCTION_WORDS = frozenset(
 )
 _CODE = re.compile(
     r"```|\b(?:python|javascript|typescript|java|sql|html|css|bash|regex|regexp|golang|rust|c\+\+)(?!\w)",
+    re.IGNORECASE,
+)
+# Words of English requests that are rare in other languages.
+_ENGLISH_WORDS = _FUNCTION_WORDS | frozenset("the how why who and you are".split())
+_ASKS_FOR_CASE = re.compile(
+    r"\b(?:(?:lower|upper|title|camel|snake)[\s-]?case|all[\s-]caps|(?:capital|small) letters?"
+    r"|capitali[sz]e\w*)\b",
+    re.IGNORECASE,
+)
+_ASKS_FOR_LANGUAGE = re.compile(
+    rf"\btranslat|\b(?:in|into|to)\s(?:{'|'.join(set(LANGUAGES.values()) - {'English'})})\b", re.IGNORECASE
+)
+_ASKS_FOR_DATA = re.compile(r"\b(?:json|csv|tsv|xml|yaml|latex|markdown table|table)\b", re.IGNORECASE)
+_ASKS_FOR_LENGTH = re.compile(
+    r"\b(?:\d+|one|two|three|four|five|six|seven|eight|nine|ten|single|few|several|short|brief|per|each)[\s-]"
+    r"(?:[a-z]+[\s-])?(?:word|sentence|paragraph|line|stanza|verse|page|character|letter|bullet|point|item|step"
+    r"|section|part|tip|reason|example|way|idea|thing|fact|option|name|title|question)s?\b"
+    r"|\b(?:bullet|haiku|limerick|sonnet|tweet|headline|slogan|tagline|title|acrostic|numbered|top \d+)s?\b"
+    r"|\b(?:briefly|concise(?:ly)?|in short)\b",
     re.IGNORECASE,
 )
 
@@ -74,7 +97,8 @@ def sample_constraints(
             if not any(conflict(name, other.id) for other in chosen):
                 chosen += _drawn(name, rng, material)
         if len(chosen) == count:
-            return chosen
+            # What follows the repeated request would read as a part of it.
+            return sorted(chosen, key=lambda one: one.id == REPEAT)
     raise NothingFits(f"no {count} compatible constraints of {sorted(suites)} for the prompt {prompt!r:.80}")
 
 
@@ -91,11 +115,27 @@ def suitable(prompt: str) -> frozenset[str]:
     found = ALL
     if _CODE.search(prompt):
         found &= FIT_FOR_CODE
-    if detect(prompt) != "en":
+    if not _in_english(prompt):
         found &= FIT_FOR_FOREIGN
+    if _ASKS_FOR_LANGUAGE.search(prompt):
+        found &= FIT_FOR_FOREIGN - SETTLES_LENGTH
+    if _ASKS_FOR_DATA.search(prompt):
+        found &= FIT_FOR_DATA
+    if _ASKS_FOR_CASE.search(prompt):
+        found -= SETTLES_CASE
+    if _ASKS_FOR_LENGTH.search(prompt):
+        found -= SETTLES_LENGTH
     if len(prompt) > LONG:
         found &= FIT_FOR_LONG
     return found
+
+
+def _in_english(prompt: str) -> bool:
+    """Short prompts say too little for the n-grams: "Tell me a joke." would be Finnish."""
+    if detect(prompt) == "en":
+        return True
+    english = any(word.lower() in _ENGLISH_WORDS for word in whole_words(prompt))
+    return english and written_in(prompt, "en")
 
 
 def content_words(prompt: str) -> list[str]:
@@ -118,6 +158,7 @@ class Layout(NamedTuple):
     between: str = "\n"
 
 
+_PARAGRAPHS = Layout("\n\n", between="\n\n")
 _LAYOUTS = (
     Layout("\n\n", between=" "),
     Layout(" ", between=" "),
@@ -132,11 +173,23 @@ _LAYOUTS = (
 
 def append(prompt: str, instructions: Sequence[Instruction], seed: int) -> str:
     """The prompt with the instructions written behind it, in one of several layouts."""
+    prompt = prompt.rstrip()
     rng = random.Random(f"append\n{seed}\n{prompt}")
     sentences = [one.describe() for one in instructions]
-    layouts = [one for one in _LAYOUTS if one.between == "\n" or not any("\n" in text for text in sentences)]
-    repeats = any(one.id in COPIES | {"combination:repeat_prompt"} for one in instructions)
-    # What says "the request above" must not have a heading above it too.
-    layout = _LAYOUTS[0] if repeats else rng.choice(layouts)
+    layout = rng.choice(_layouts(prompt, sentences))
+    # What says "the request above" must not have a heading above it too, nor a repeated one a list's mark.
+    if any(one.id in COPIES | {REPEAT} for one in instructions):
+        layout = _PARAGRAPHS
     items = [layout.mark.format(n=n) + text for n, text in enumerate(sentences, 1)]
-    return prompt.rstrip() + layout.before + layout.between.join(items)
+    return prompt + layout.before + layout.between.join(items)
+
+
+def _layouts(prompt: str, sentences: Sequence[str]) -> list[Layout]:
+    """Those that keep a sentence of several lines, and an unfinished prompt ("Hi"), apart from the rest."""
+    several_lines = any("\n" in text for text in sentences)
+    finished = prompt.endswith((".", "!", "?", ":"))
+    return [
+        one
+        for one in _LAYOUTS
+        if (one.between == "\n" or not several_lines) and (finished or one.before != " ")
+    ]

@@ -115,8 +115,8 @@ PHRASES = (
     "The early bird gets the best worm",
     "Good things come to those who wait",
 )
-# Languages with spaces between words, which the length rules can count.
 LETTERS = OneOf(tuple("aeinorst"))  # frequent ones
+# Languages with spaces between words, which the length rules can count.
 LANGUAGES = ("bg", "de", "es", "fi", "fr", "it", "pl", "pt", "ru", "uk", "vi")
 
 DRAWS: dict[str, tuple[Arguments, ...]] = {
@@ -346,6 +346,11 @@ CONFLICTS: tuple[Conflict, ...] = (
         - {"keywords:existence", "detectable_format:title", "startend:end_checker", "keywords:palindrome"},
         "the repeated request would have to keep to the rule as well",
     ),
+    Conflict(
+        STARRED,
+        _ids("detectable_format:multiple_sections"),
+        "sections are more parts than the paragraphs asked for",
+    ),
     Conflict(LENGTH, LENGTH, "two lengths can exclude each other"),
     Conflict(CASE, CASE, "two rules of case can exclude each other"),
     Conflict(_ids("language:response_language"), ENGLISH, "English words or letters in another language"),
@@ -387,6 +392,8 @@ CONFLICTS: tuple[Conflict, ...] = (
             "copy:repeat_phrase",
             "detectable_format:multiple_sections",
             "detectable_content:postscript",
+            "first_word:first_word_sent",
+            "first_word:first_word_answer",
         ),
         "the fixed phrase has capital and small letters",
     ),
@@ -452,6 +459,29 @@ FIT_FOR_FOREIGN = _ANYWHERE | {
     "punctuation:punctuation_exclamation",
     "startend:quotation",
 }
+# What the prompt itself may settle, and what would contradict it then.
+SETTLES_CASE = CASE | {
+    "combination:repeat_prompt",
+    "copy:repeat_phrase",
+    "detectable_content:postscript",
+    "detectable_format:multiple_sections",
+    "first_word:first_word_answer",
+    "first_word:first_word_sent",
+    "startend:end_checker",
+}
+SETTLES_LENGTH = (
+    LENGTH
+    | PIECES
+    | SENTENCES
+    | {
+        "combination:two_responses",
+        "copy:repeat_phrase",
+        "count:lowercase_counting",
+        "detectable_format:sentence_hyphens",
+        "startend:end_checker",
+    }
+)
+FIT_FOR_DATA = WORDING - {"punctuation:no_comma"}
 FIT_FOR_LONG = ALL - COPIES - {"combination:repeat_prompt"}
 
 

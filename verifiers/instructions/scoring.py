@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from verifiers.instructions.base import BadArguments, Instruction, Mode, build
+from verifiers.instructions.base import BadArguments, Instruction, Mode, UnknownInstruction, build
 
 
 def loose_variants(response: str) -> tuple[str, ...]:
@@ -96,23 +96,35 @@ class Checked:
 def check_rows(
     rows: Iterable[Mapping[str, Any]], *, mode: Mode = "fixed", strict: bool = True
 ) -> list[Checked]:
-    """Checks rows with the published columns: instruction_id_list, kwargs, response and perhaps prompt."""
-    return [
-        Checked(
-            tuple(row["instruction_id_list"]),
-            tuple(
-                check_all(
-                    row["instruction_id_list"],
-                    row["kwargs"],
-                    row["response"],
-                    prompt=row.get("prompt"),
-                    mode=mode,
-                    strict=strict,
-                )
-            ),
-        )
-        for row in rows
-    ]
+    """Checks rows with the published columns: instruction_id_list, kwargs, response and perhaps prompt.
+
+    Kwargs of null are none. Raises UnknownInstruction and BadArguments naming the row, counted from 1.
+    """
+    return [_checked_row(number, row, mode, strict) for number, row in enumerate(rows, 1)]
+
+
+def _checked_row(number: int, row: Mapping[str, Any], mode: Mode, strict: bool) -> Checked:
+    try:
+        names, kwargs, response = _columns(row)
+        answers = check_all(names, kwargs, response, prompt=row.get("prompt"), mode=mode, strict=strict)
+    except (UnknownInstruction, BadArguments) as error:
+        raise type(error)(f"row {number}: {error}") from error
+    return Checked(tuple(names), tuple(answers))
+
+
+def _columns(row: Mapping[str, Any]) -> tuple[list[str], list[Mapping[str, Any]], str]:
+    """The ids, their arguments and the response of a row; BadArguments when they are something else."""
+    names, kwargs, response = (row.get(column) for column in ("instruction_id_list", "kwargs", "response"))
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+        raise BadArguments(f"instruction_id_list must be a list of ids, not {names!r:.80}")
+    if not isinstance(kwargs, list | tuple):
+        raise BadArguments(f"kwargs must be a list of mappings, not {kwargs!r:.80}")
+    given = [{} if one is None else one for one in kwargs]
+    if strange := [one for one in given if not isinstance(one, Mapping)]:
+        raise BadArguments(f"kwargs must be a list of mappings, but has {strange[0]!r:.80}")
+    if not isinstance(response, str):
+        raise BadArguments(f"response must be a text, not {response!r:.80}")
+    return list(names), given, response
 
 
 @dataclass(frozen=True)

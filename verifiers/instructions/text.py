@@ -55,8 +55,20 @@ _ABBREVIATION = re.compile(
     re.IGNORECASE,
 )
 # After these a capital letter starts a new sentence more often than it continues the old one.
-_MAY_END = re.compile(r"\b(?:etc|al|inc|ltd|co|corp|jr|sr|[ap]\.m|(?:[a-z]\.)+[a-z])\.$", re.IGNORECASE)
+_MAY_END = re.compile(r"\b(?:etc|al|inc|ltd|co|corp|jr|sr|[ap]\.m)\.$", re.IGNORECASE)
 _AMBIGUOUS = {"no.", "ed.", "i."}  # words as often as abbreviations: they end a sentence before a capital
+# The letter is a name of something, not of a person: "plan B." and "be x." may end a sentence, "J." may not.
+_LETTER_ALONE = re.compile(
+    r"(?:^|[\s(])(?:(?:vitamin|hepatitis|plan|option|choice|answer|part|section|appendix|exhibit|figure|point"
+    r"|type|group|team|class|grade|step|case|side|row|column|line|phase|model)\s[A-Z]|(?!v)[a-z])\.$"
+)
+_LETTERS_WITH_DOTS = re.compile(r"(?:^|[^\w.])(?!(?:e\.g|i\.e)\.$)(?:[A-Za-z]\.)+$")
+# Behind initials (U.S. Army, J. Smith) only a word that is no name starts a new sentence.
+_STARTS_SENTENCE = re.compile(
+    r"(?:The|This|That|These|Those|There|Then|He|She|It|They|We|You|Who|What|When|Where|Why|How|If|In|On|At|As|For"
+    r"|From|With|To|But|And|Or|So|Yet|However|Because|Since|After|Before|While|His|Her|Its|Their|Our|My|Your"
+    r"|Now|Next|Also|Later|Some|Many|Most|All|Each|Both|Another|Is|Are|Was|Were|Do|Does|Did|Not|Let)\b(?!\.)"
+)
 _LIST_MARKER = re.compile(r"^[\s>*_#(-]*(?:\d{1,3}|[A-Za-z]|[ivxIVX]{1,5})[.)]$")
 _NUMBER_ALONE = re.compile(r"[\s>*_#(-]*\d{1,3}[.)]\**")
 _LINE_BREAK = re.compile(r"\n\s*(?=\n|[-*•#>]\s|\d{1,3}[.)]\s)")
@@ -65,16 +77,20 @@ _NEAR = 16  # characters before a mark that show whether it belongs to an abbrev
 
 def _ends_sentence(before: str, mark: str, following: str) -> bool:
     """Whether the punctuation `mark` that ends `before` closes a sentence when `following` comes next."""
-    if mark[-1] in "!?":
-        return True
     if mark != ".":
-        return not following.islower()
+        return not following[:1].islower()
     if _LIST_MARKER.match(before):
         return False
     if _ABBREVIATION.search(before):
-        may_end = _MAY_END.search(before) or before.split()[-1].lower() in _AMBIGUOUS
-        return bool(may_end) and following.isupper()
-    return not following.islower()
+        return following[:1].isupper() and _abbreviation_may_end(before, following)
+    return not following[:1].islower()
+
+
+def _abbreviation_may_end(before: str, following: str) -> bool:
+    """Whether the abbreviation at the end of `before` can end a sentence, `following` having a capital."""
+    if _MAY_END.search(before) or _LETTER_ALONE.search(before) or before.split()[-1].lower() in _AMBIGUOUS:
+        return True
+    return bool(_LETTERS_WITH_DOTS.search(before) and _STARTS_SENTENCE.match(following))
 
 
 def _sentences_of_block(block: str, capitals: bool) -> Iterator[str]:
@@ -82,8 +98,10 @@ def _sentences_of_block(block: str, capitals: bool) -> Iterator[str]:
     for end in _END.finditer(block):
         stop = end.end("mark")
         before = block[max(start, stop - _NEAR) : stop].lstrip()
-        following = block[end.end() : end.end() + _NEAR].lstrip("\"'“‘«([*_ \t\n")[:1]
-        if end["other"] or _ends_sentence(before, end["mark"], following if capitals else following.upper()):
+        following = block[end.end() : end.end() + _NEAR].lstrip("\"'“‘«([*_ \t\n")
+        if not capitals:  # read as if initials and first words had them
+            before, following = before.upper(), following.capitalize()
+        if end["other"] or _ends_sentence(before, end["mark"], following):
             yield block[start : end.end()].strip()
             start = end.end()
     yield block[start:].strip()
@@ -242,18 +260,41 @@ def whole_words(text: str) -> tuple[str, ...]:
     return tuple(_WHOLE_WORD.findall(text))
 
 
+def plain_words(text: str) -> list[str]:
+    """`whole_words` for a comparison: in small letters and with straight apostrophes."""
+    return [word.casefold().replace("’", "'") for word in whole_words(text)]
+
+
 def _of_word(character: str) -> bool:
     return character.isalnum() or unicodedata.category(character)[0] == "M"
 
 
+_APOSTROPHES = str.maketrans(dict.fromkeys("’‘ʼ＇", "'"))
+
+
+@lru_cache(CACHED_TEXTS)
+def _one_spelling(text: str) -> str:
+    return unicodedata.normalize("NFC", text).translate(_APOSTROPHES)
+
+
+def in_capitals(word: str) -> bool:
+    """Whether all letters of the word are capitals, but for the ending of NASA's."""
+    return word.removesuffix("'s").removesuffix("’s").isupper()
+
+
 def count_word(text: str, word: str) -> int:
-    """How often `word` (or a phrase) stands in the text by itself, in any case; `art` is not in `party`."""
+    """How often `word` (or a phrase) stands in the text by itself, in any case; `art` is not in `party`.
+
+    Typographic apostrophes, line breaks inside a phrase and composed accents make no difference.
+    """
+    text = _one_spelling(text)
+    pattern = r"\s+".join(map(re.escape, _one_spelling(word).split()))
     return sum(
         not (
             _of_word(text[found.start() - 1 : found.start()] or " ")
             or _of_word(text[found.end() : found.end() + 1] or " ")
         )
-        for found in re.finditer(re.escape(word), text, re.IGNORECASE)
+        for found in re.finditer(pattern, text, re.IGNORECASE)
     )
 
 

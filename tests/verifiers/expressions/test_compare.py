@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 
 import pytest
@@ -186,6 +187,82 @@ EQUAL = [
     ("\\det\\begin{pmatrix}1&2\\\\3&4\\end{pmatrix}", "-2"),
     ("\\sum_{k=1}^{n}k", "\\frac{n(n+1)}{2}"),
     ("\\langle 1,2\\rangle", "(1,2)"),
+    # values with and without their names
+    ("(1,2)", "y=2, x=1"),
+    ("(3,2)", "b=2, a=3"),
+    ("(3,2,1)", "z=1,y=2,x=3"),
+    ("x=-5, p=\\frac{14}{3}", "-5, \\frac{14}{3}"),
+    ("x=1,2", "x_1=1,x_2=2"),
+    ("\\{1,2\\}", "x_1=2,x_2=1"),
+    ("(1,1,1)", "a=b=c=1"),
+    ("1,1,1", "a=b=c=1"),
+    ("2:3", "a:b=2:3"),
+    ("29", "m+n=29"),
+    ("3", "|a-b|=3"),
+    ("3", "[ABC]=3"),
+    ("3", "\\frac{AB}{CD}=3"),
+    ("3", "P(A\\cap B)=3"),
+    ("3", "\\mathbb{E}[X]=3"),
+    ("\\frac12", "\\sin\\theta=\\frac12"),
+    ("x=11", "x=5+5+1=7=11"),
+    # functions with kinks
+    ("|x-1|", "|1-x|"),
+    ("|x-1|", "\\sqrt{x^2-2x+1}"),
+    ("|x^2+1|", "x^2+1"),
+    ("\\max(a,b)", "\\frac{a+b+|a-b|}{2}"),
+    ("\\max(a,b)", "\\max(b,a)"),
+    ("\\frac{|x|}{x}", "\\operatorname{sgn}(x)"),
+    ("\\gcd(n,6)", "\\gcd(n+6,6)"),
+    ("n^2\\bmod 2", "n\\bmod 2"),
+    ("\\overline{z+w}", "\\overline z+\\overline w"),
+    ("z\\overline{z}", "|z|^2"),
+    ("\\overline{x+iy}", "x-iy"),
+    ("3\\sin 30^\\circ", "1.5"),
+    # constants of integration
+    ("\\ln(1-x)+C", "C+\\ln(1-x)"),
+    ("\\sqrt{1-x^2}+\\arcsin x+C", "\\arcsin x+\\sqrt{1-x^2}+C"),
+    ("\\sqrt{4-x^2}+C", "(4-x^2)^{1/2}+C"),
+    ("\\arcsin x+C", "-\\arccos x+C"),
+    ("\\frac12\\ln(2x)+C", "\\frac12\\ln x+C"),
+    ("2x+C", "2x+c"),
+    # conditions that say nothing new
+    ("\\frac{\\pi}{4}+k\\pi", "\\frac{\\pi}{4}+n\\pi, n\\in\\mathbb{Z}"),
+    ("\\frac1x", "\\frac1x, x\\neq0"),
+    # words
+    ("\\text{all reals}", "\\text{all real numbers}"),
+    ("\\text{No solutions exist}", "\\emptyset"),
+    ("\\text{infinitely many}", "\\infty"),
+    ("\\text{one half}", "\\frac12"),
+    ("\\text{two thirds}", "\\frac23"),
+    ("\\text{one hundred}", "100"),
+    ("\\text{a dozen}", "12"),
+    ("\\text{exactly }3", "3"),
+    ("\\text{an ellipse}", "\\text{ellipse}"),
+    ("\\text{the x-axis}", "\\text{x-axis}"),
+]  # fmt: skip
+
+UNDECIDED = [
+    # the order of the names is not the order of the values
+    ("1,2", "x_1=2,x_2=1"),
+    # numbers that are called equal and are not
+    ("5", "4=5"),
+    ("5", "x=4=5"),
+    ("7", "3\\cdot4=12-5=7"),
+    ("29", "m+n=29=30"),
+    # an equation, or the value of what was asked for
+    ("7", "x+y=7"),
+    ("12", "3a+4b=12"),
+    ("6", "2a=6"),
+    ("\\frac12", "\\sin x=\\frac12"),
+    # no set of points tells
+    ("\\lfloor\\frac{x}{1000}\\rfloor", "\\lfloor\\frac{x}{2000}\\rfloor"),
+    ("\\arctan(\\tan\\frac{x}{1000})", "\\frac{x}{1000}"),
+    ("|\\sin x+0.9999|", "\\sin x+0.9999"),
+    ("x+1", "x+1, x\\ne 5"),
+    # words
+    ("\\text{red ball}", "\\text{the blue cube}"),
+    ("\\text{odd function}", "\\text{odd}"),
+    ("30^\\circ \\text{ and } 150^\\circ", "30,150"),
 ]  # fmt: skip
 
 DIFFERENT = [
@@ -291,6 +368,47 @@ DIFFERENT = [
     ("n!\\sin(\\pi x)", "0"),
     ("(-1)^n", "(-1)^{n+1}"),
     ("(-1)^{n+k}", "1"),
+    # values and their names
+    ("(2,1)", "x=1, y=2"),
+    ("(1,2)", "x=1 \\text{ or } x=2"),
+    ("(1,2)", "x=1,2"),
+    ("p=2, q=3", "3,2"),
+    ("(1,1,2)", "a=b=c=1"),
+    ("2:3", "a:b=3:2"),
+    ("29", "m+n=28"),
+    ("25", "x^2+y^2=25"),
+    ("\\frac12", "\\sin\\theta=\\frac13"),
+    # functions with kinks, periods and jumps
+    ("|x+50|", "x+50"),
+    ("|x-700|", "700-x"),
+    ("|xy|", "xy"),
+    ("|ab|", "ab"),
+    ("\\sqrt{(x+60)^2}", "x+60"),
+    ("\\sqrt{x^2+120x+3600}", "x+60"),
+    ("\\max(n,100)", "100"),
+    ("\\min(x,-50)", "-50"),
+    ("n\\bmod 30", "n"),
+    ("\\gcd(n,29)", "1"),
+    ("\\operatorname{sgn}(x+50)", "1"),
+    ("\\arctan(x-700)+\\arctan\\frac{1}{x-700}", "-\\frac{\\pi}{2}"),
+    ("\\overline{z}", "z"),
+    ("\\overline{z}+z", "2z"),
+    # degrees are part of the number
+    ("\\tan 1^\\circ", "\\tan 1"),
+    ("\\cos 1", "\\cos 1^\\circ"),
+    # sets in sets
+    ("\\{\\emptyset\\}", "\\emptyset"),
+    ("\\{1,\\{2\\}\\}", "\\{1,2\\}"),
+    ("\\{\\{1\\}\\}", "\\{1\\}"),
+    ("x\\in(1,2)", "1,2"),
+    ("(5,\\infty)", "(1,2,3)"),
+    # constants of integration
+    ("\\ln(1-x)+C", "C+\\ln(2-x)"),
+    ("\\sqrt{x-200}+C", "2\\sqrt{x-200}+C"),
+    ("x^2+C", "x^3+c"),
+    # words
+    ("\\text{circle}", "\\text{ellipse}"),
+    ("\\text{at least 3}", "3"),
 ]  # fmt: skip
 
 
@@ -306,7 +424,13 @@ def test_another_answer_is_different_both_ways(a: str, b: str) -> None:
     assert judge(b, a) is False
 
 
-@pytest.mark.parametrize("a", [answer for pair in EQUAL + DIFFERENT for answer in pair])
+@pytest.mark.parametrize(("a", "b"), UNDECIDED)
+def test_what_nothing_here_can_tell_is_undecided_both_ways(a: str, b: str) -> None:
+    assert judge(a, b) is None
+    assert judge(b, a) is None
+
+
+@pytest.mark.parametrize("a", [answer for pair in EQUAL + DIFFERENT + UNDECIDED for answer in pair])
 def test_every_answer_is_itself(a: str) -> None:
     assert judge(a, a) is True
 
@@ -354,6 +478,36 @@ def test_an_expensive_proof_is_left_to_the_process_that_can_be_killed(a: str, b:
     assert time.process_time() - started < 1.0
 
 
+MANY_SUMS = ",".join(rf"\sum_{{k=1}}^{{999}}\frac{{\sin(kx)}}{{k+{i}}}" for i in range(30))
+MANY_POWERS = ",".join(f"(a+b+c+d)^9+10^{{-{3 * i}}}" for i in range(30))
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        (r"\{1\}", r"\{" + MANY_SUMS + r"\}"),
+        (r"\{1\}", r"\{" + MANY_POWERS + r"\}"),
+        (",".join(f"x^2+y>{i}" for i in range(188)), ",".join(f"x^2+y>{i}" for i in reversed(range(188)))),
+        (",".join(f"x^2+y>{i}" for i in range(188)), ",".join(f"y+x^2>{i}" for i in reversed(range(188)))),
+        (
+            "+".join(f"|x^8-{i}x+y|" for i in range(1, 40)),
+            "+".join(f"|{i}x-y-x^8|" for i in range(1, 40)),
+        ),
+    ],
+)
+def test_one_pair_of_answers_has_one_budget_for_all_its_parts(a: str, b: str) -> None:
+    started = time.process_time()
+    with contextlib.suppress(NeedsAlgebra, LimitExceeded):
+        judge(a, b)
+    assert time.process_time() - started < 0.6
+
+
+def test_items_with_and_without_units_are_matched_as_a_whole() -> None:
+    assert judge("1\\text{ m}, 1", "1, 1\\text{ hour}") is True
+    assert judge("1\\text{ m}, 2", "1, 1\\text{ hour}") is False
+    assert judge("30^\\circ \\text{ and } 50^\\circ", "50, 30") is True
+
+
 def test_a_list_is_ordered_when_the_policy_says_so() -> None:
     assert judge("1,2", "2,1", Policy(ordered=True)) is False
 
@@ -367,6 +521,8 @@ def test_units_may_be_required_or_ignored() -> None:
     assert judge("5\\text{ m}", "5", Policy(units="strict")) is False
     assert judge("5\\text{ m}", "500\\text{ cm}", Policy(units="strict")) is True
     assert judge("5\\text{ m}", "5\\text{ cm}", Policy(units="ignore")) is True
+    assert judge("\\sqrt2", "\\sqrt2\\text{ units}", Policy(units="strict")) is False
+    assert judge("10:30", "10:30 am", Policy(units="strict")) is False
 
 
 @pytest.mark.parametrize(
@@ -376,6 +532,10 @@ def test_units_may_be_required_or_ignored() -> None:
         ("5", "2+3"),
         ("\\cot x", "\\frac{1}{\\sin x\\cos x}-\\tan x"),
         ("2", "\\sqrt4"),
+        ("\\frac{x}{2}", "\\frac{2x}{4}"),
+        ("2x", "x+x"),
+        ("x+1", "x+1+0"),
+        ("3\\sqrt2", "\\sqrt2+\\sqrt8"),
     ],
 )
 def test_work_left_to_do_is_no_answer_when_simple_form_is_asked(gold: str, answer: str) -> None:
@@ -384,7 +544,17 @@ def test_work_left_to_do_is_no_answer_when_simple_form_is_asked(gold: str, answe
 
 
 @pytest.mark.parametrize(
-    "answer", ["\\frac12", "1\\frac12", "\\frac{\\sqrt3}{2}", "x^2+2x+1", "-\\frac34", "2\\pi"]
+    "answer",
+    [
+        "\\frac12",
+        "1\\frac12",
+        "\\frac{\\sqrt3}{2}",
+        "x^2+2x+1",
+        "-\\frac34",
+        "2\\pi",
+        "\\frac{x+1}{2}",
+        "1+\\sqrt2",
+    ],
 )
 def test_a_finished_answer_is_simple(answer: str) -> None:
     assert judge(answer, answer, Policy(simplified=True)) is True

@@ -83,6 +83,8 @@ WRONGLY_REFUSED = [
     ("format:sub-bullets", {}, "**Rain**\n* a\n  - b"),
     ("format:no_bullets_bullets", {}, "It rains.\n\nIt pours.\n\n* a\n\n* b"),
     ("format:title_case", {}, "Don't Look at the Sun"),
+    ("format:no_whitespace", {}, "abc\n"),
+    ("sentence:keyword", {"word": "C++", "N": 1}, "I like C++ a lot."),
     (
         "custom:mcq_count_length",
         {},

@@ -9,9 +9,10 @@ import pytest
 from verifiers.instructions import check
 from verifiers.instructions.ifbench.emojis import EMOJI, ends_with_emoji
 from verifiers.instructions.ifbench.nesting import bracket_levels, quote_levels
-from verifiers.instructions.ifbench.reading import ordinal, published_sentences, without_accents
+from verifiers.instructions.ifbench.reading import published_sentences, without_accents
 from verifiers.instructions.ifbench.syllables import published_syllables, syllables
 from verifiers.instructions.ifbench.verbs import starts_with_verb
+from verifiers.instructions.wording import ordinal
 
 
 @pytest.mark.parametrize(
@@ -67,6 +68,8 @@ def test_the_published_counts_keep_their_errors():
         "Think of a number.",
         "Can you see it?",
         "Is it so?",
+        "Paint pictures.",
+        "Water plants.",
     ],
 )
 def test_texts_that_start_with_a_verb(text):
@@ -85,11 +88,18 @@ def test_texts_that_start_with_a_verb(text):
         "Answers vary.",
         "Galois theory explained.",
         "It's raining.",
+        "Paint peels.",
+        "Water flows.",
         "!!!",
     ],
 )
 def test_texts_that_do_not_start_with_a_verb(text):
     assert not starts_with_verb(text)
+
+
+def test_a_title_begins_with_a_capital_even_if_its_first_word_is_minor():
+    assert not check("format:title_case", {}, "the Quick of Brown")
+    assert check("format:title_case", {}, "The Quick of Brown")
 
 
 def test_digits_and_signs_of_keycaps_are_no_emoji_by_themselves():

@@ -120,6 +120,17 @@ DEFECTS = [
     ("startend:quotation", '""', False),
     ("startend:quotation", "“A whole.”", True),
     ("startend:end_checker", "**That is all.**", True),
+    ("detectable_content:postscript", "In letters, P.S. stands for postscript. Bye.", False),
+    ("detectable_content:postscript", f"Dear Ann.\n\nP.S. Write.\n\n{'And now the text. ' * 5}", False),
+    ("detectable_format:title", "cout << x; cin >> y;", False),
+    ("detectable_format:title", "a << b >> 2", False),
+    ("detectable_format:title", "a<<b>>2", False),
+    ("length_constraints:number_paragraphs", "a b *** c d", False),
+    ("combination:two_responses", "one\n******\ntwo\n******", False),
+    ("detectable_content:number_placeholders", "a[i] + b[j]", False),
+    ("detectable_format:constrained_response", "Do not say: My answer is yes.", False),
+    ("detectable_format:multiple_sections", "SECTION 1\nSECTION 2\n", False),
+    ("detectable_format:number_bullet_lists", "* a\n* b\n-Ann", True),
 ]
 
 
@@ -196,6 +207,74 @@ def test_a_letter_may_be_any_character(sign):
 
 def test_a_keyword_that_is_no_regular_expression_is_searched_as_text():
     assert check("keywords:existence", {"keywords": ["c**"]}, "I like C**.", mode="upstream")
+
+
+@pytest.mark.parametrize(
+    "keyword",
+    [
+        "(a+)+$",
+        "(a|a)*b",
+        "a?" * 30 + "b",
+        "(a|a)" * 30 + "b",
+        "a+b",
+        "(?:a*)*b",
+        "a{1,9}{1,9}{1,9}b",
+        "(" * 5000,
+    ],
+)
+def test_no_keyword_is_a_slow_pattern(keyword):
+    response = "a" * 50_000 + "!"
+    started = time.perf_counter()
+    for name, kwargs in (
+        ("keywords:existence", {"keywords": [keyword]}),
+        ("keywords:frequency", {"keyword": keyword, "frequency": 2, "relation": "at least"}),
+        ("keywords:forbidden_words", {"forbidden_words": [keyword]}),
+        ("detectable_content:postscript", {"postscript_marker": keyword}),
+        ("detectable_format:multiple_sections", {"section_spliter": keyword, "num_sections": 2}),
+    ):
+        check(name, kwargs, response, mode="upstream")
+    assert time.perf_counter() - started < 1
+
+
+def test_a_simple_pattern_stays_one_upstream():
+    for keyword in ("colou?r", "grey|gray", "c.t", "[xy]art", "C++"):
+        text = "Color, gray, cat, xart, C"
+        assert check("keywords:existence", {"keywords": [keyword]}, text, mode="upstream"), keyword
+
+
+@pytest.mark.parametrize(
+    ("name", "response"),
+    [
+        ("detectable_content:postscript", "Bye.\n\n**P.S.** Write.\n\nP.P.S. Soon."),
+        ("detectable_content:postscript", "Bye.\n\nP.S. Write.\n\nLove,\nAnn"),
+        ("detectable_format:title", "**<< A day >>**\nIt rained."),
+        ("detectable_format:title", "Title: <<A day>>"),
+        ("length_constraints:number_paragraphs", "Dear Ann,\n\nOne.\n***\nTwo."),
+        ("startend:quotation", "“One.\n\n“He said ‘two’.”"),
+        ("startend:quotation", "„So ist es.“"),
+        ("detectable_format:constrained_response", "**My answer is yes.**"),
+        ("detectable_format:number_bullet_lists", "-one\n-two"),
+        ("detectable_content:number_placeholders", "[name], a[i] and [street]"),
+        ("change_case:capital_word_frequency", "NASA's and ESA’s"),
+    ],
+)
+def test_what_keeps_the_letter_of_the_instruction_is_accepted(name, response):
+    assert check(name, ARGUMENTS[name], response)
+
+
+def test_a_request_is_repeated_to_the_end_of_its_last_word():
+    for mode, goes in (("fixed", False), ("upstream", True)):
+        kwargs = {"prompt_to_repeat": "Tell a joke"}
+        assert check("combination:repeat_prompt", kwargs, "Tell a jokester off", mode=mode) is goes
+
+
+def test_typographic_quotation_marks_must_hold_the_whole():
+    assert not check("startend:quotation", {}, "“Yes,” he said. “No.”")
+
+
+def test_an_answer_that_is_a_word_of_the_prompt_is_looked_at():
+    prompt = 'Is a dog "Hund" in German?'
+    assert check("language:response_language", {"language": "de"}, "Hund", prompt=prompt)
 
 
 def test_nested_quotations_do_not_close_the_outer_one():

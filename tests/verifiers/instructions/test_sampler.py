@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kept_constraints import EDITS, answer_keeping
 
-from verifiers.instructions import INSTRUCTIONS
+from verifiers.instructions import INSTRUCTIONS, build
 from verifiers.instructions.constraints import (
     BadConstraints,
     arguments,
@@ -78,6 +78,8 @@ def test_sampled_sets_of_three_can_be_kept_together():
         ("combination:repeat_prompt", "keywords:forbidden_words"),
         ("count:count_unique", "keywords:start_end"),
         ("punctuation:punctuation_dot", "detectable_content:postscript"),
+        ("detectable_format:multiple_sections", "paragraphs:paragraphs"),
+        ("change_case:english_lowercase", "first_word:first_word_answer"),
     ],
 )
 def test_contradictions_are_declared_both_ways_round(one, other):
@@ -161,6 +163,64 @@ def test_code_is_not_asked_to_change_case_and_foreign_prompts_get_no_english_wor
     assert not {"change_case:english_capital", "punctuation:no_comma", "startend:quotation"} & code
     assert not {"keywords:existence", "change_case:english_lowercase"} & foreign
     assert "combination:repeat_prompt" not in suitable(PROMPT * 20)
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    ["Write a haiku about autumn leaves.", "Tell me a joke.", "Write a limerick.", "Summarize Hamlet."],
+)
+def test_a_short_english_prompt_is_english(prompt):
+    assert {"keywords:existence", "first_word:first_word_answer"} <= suitable(prompt)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "contradicting"),
+    [
+        (
+            "Write an essay on trees in all lowercase.",
+            {"change_case:english_capital", "startend:end_checker"},
+        ),
+        (
+            "Translate into Spanish: the cat sleeps all day.",
+            {"change_case:english_capital", "first_word:first_word_answer", "language:response_language"},
+        ),
+        (
+            "Answer in JSON: who won which cup?",
+            {"length_constraints:number_paragraphs", "punctuation:no_comma"},
+        ),
+        ("Name exactly three bullet points on ice.", {"detectable_format:number_bullet_lists"}),
+        ("Explain gravity in one sentence.", {"length_constraints:number_sentences", "startend:end_checker"}),
+        ("Write a haiku about autumn leaves.", {"length_constraints:number_words"}),
+    ],
+)
+def test_what_the_prompt_settles_itself_is_not_drawn(prompt, contradicting):
+    assert contradicting <= ALL and not contradicting & suitable(prompt)
+
+
+def test_a_repeated_request_comes_last_and_in_a_paragraph_of_its_own():
+    found = 0
+    for seed in range(150):
+        chosen = sample_constraints(PROMPT, 2, seed)
+        if any(one.id == "combination:repeat_prompt" for one in chosen):
+            found += 1
+            assert append(PROMPT, chosen, seed).endswith(f"\n\n{chosen[-1].describe()}")
+            assert chosen[-1].id == "combination:repeat_prompt"
+    assert found
+
+
+def test_an_unfinished_prompt_does_not_run_on():
+    chosen = drawn(["startend:quotation"], 0)
+    assert all(append("Hi there", chosen, seed).startswith("Hi there\n\n") for seed in range(40))
+
+
+def test_one_of_something_is_singular():
+    for name, kwargs, said in (
+        ("detectable_content:number_placeholders", {"num_placeholders": 1}, "1 placeholder "),
+        ("length_constraints:number_paragraphs", {"num_paragraphs": 1}, "1 part,"),
+        ("keywords:word_count_different_numbers", {"keyword": "a", "frequency": 1}, "1 time,"),
+        ("keywords:frequency", {"keyword": "a", "frequency": 1, "relation": "at least"}, "1 time "),
+    ):
+        assert said in build(name, kwargs).describe()
 
 
 def test_a_prompt_without_room_for_so_many_constraints_is_refused():

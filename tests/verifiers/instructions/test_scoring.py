@@ -60,8 +60,12 @@ def test_results_stay_in_place_when_an_id_repeats():
 
 
 def test_unknown_ids_are_refused():
-    with pytest.raises(UnknownInstruction, match="keywords:frequence"):
+    with pytest.raises(
+        UnknownInstruction, match="keywords:frequence.*'keywords:frequency'.*verifiers instructions"
+    ):
         check("keywords:frequence", {}, "text")
+    with pytest.raises(UnknownInstruction, match="^no instruction 'xyzzy'; `flows"):
+        check("xyzzy", {}, "text")
 
 
 def test_lists_of_unequal_length_are_refused():
@@ -91,6 +95,32 @@ def test_scores_count_responses_and_instructions():
     assert found.prompt_level == 1 / 2
     assert found.instruction_level == 2 / 3
     assert found.by_instruction == {"detectable_format:title": 1.0, "punctuation:no_comma": 1 / 2}
+
+
+ROW = {"instruction_id_list": ["punctuation:no_comma"], "kwargs": [{}], "response": "text"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "error", "message"),
+    [
+        ({"kwargs": None}, BadArguments, "kwargs must be a list"),
+        ({"kwargs": [7]}, BadArguments, "has 7"),
+        ({"kwargs": []}, BadArguments, "1 instructions but 0"),
+        ({"response": None}, BadArguments, "response must be a text"),
+        ({"instruction_id_list": "punctuation:no_comma"}, BadArguments, "instruction_id_list"),
+        ({"instruction_id_list": [["x"]]}, BadArguments, "instruction_id_list"),
+        ({"instruction_id_list": ["no:such"]}, UnknownInstruction, "no:such"),
+    ],
+)
+def test_a_row_that_cannot_be_checked_is_named(changed, error, message):
+    with pytest.raises(error, match=f"^row 2: .*{message}"):
+        check_rows([ROW, ROW | changed])
+    with pytest.raises(BadArguments, match="^row 1: kwargs"):
+        check_rows([{"instruction_id_list": ["punctuation:no_comma"], "response": "text"}])
+
+
+def test_arguments_of_null_are_none():
+    assert check_rows([ROW | {"kwargs": [None]}])[0].all_followed
 
 
 def test_the_fraction_is_the_share_of_instructions_followed():

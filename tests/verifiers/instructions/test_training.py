@@ -151,6 +151,11 @@ DEFECTS = [  # (id, response, what is right); the published checker says the opp
     ("paragraphs:paragraphs", "***Bold*** word.", False),
     ("paragraphs:paragraphs2", "One.\n \nTwo.", True),
     ("paragraphs:paragraphs2", "One.\r\n\r\nTwo.", True),
+    ("punctuation:punctuation_exclamation", "停！", False),
+    ("detectable_format:sentence_hyphens", "Only one sentence.", False),
+    ("first_word:first_word_sent", 'River folk said "Go!" to them. River folk left.', True),
+    ("last_word:last_word_sent", 'We asked "Why?" at the river.', True),
+    ("keywords:exclude_word_harder", "ART!", False),
 ]
 
 

@@ -7,9 +7,14 @@ from dataclasses import dataclass
 
 from verifiers.instructions.arguments import need_count, need_text
 from verifiers.instructions.base import BadArguments, Instruction, Mode, register
-from verifiers.instructions.ifbench.reading import MARKS, bare, counted, lower_words, ordinal
+from verifiers.instructions.ifbench.reading import (
+    MARKS,
+    bare,
+    lower_words,
+)
 from verifiers.instructions.ifbench.tables import COORDINATING_CONJUNCTIONS, PERSON_NAMES, PRONOUNS
 from verifiers.instructions.text import count_word, tokens, whole_words, words
+from verifiers.instructions.wording import counted, ordinal
 
 _DIGITS = re.compile(r"\d+")
 # A number of a reader: 1,000 and 3.5 are one each, the 2 of H2O and of CO2 is none.

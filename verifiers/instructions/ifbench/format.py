@@ -353,13 +353,16 @@ class TitleCase(Instruction):
 
     def check(self, response: str, mode: Mode, prompt: str | None) -> bool:
         if mode == "upstream":
-            # Defect: "Don't" fails for its token "n't", "of" and "the" fail, and ALL CAPITALS pass.
+            # Defect: "Don't" fails for its token "n't", "of" and "the" fail where they are not the first
+            # word, and ALL CAPITALS pass.
             return all(map(_published_title_case, tokens(response)))
         found = whole_words(response)
         shouted = [word for word in found if len(word) > 1 and word.isupper()]
         long = [word for word in found if len(word) > 1 and any(map(str.isalpha, word))]
         all_capitals = len(long) > 1 and len(shouted) == len(long)
-        return bool(found) and not all_capitals and all(map(_in_title_case, found))
+        return (
+            bool(found) and not all_capitals and not found[0][0].islower() and all(map(_in_title_case, found))
+        )
 
 
 _TEMPLATE = ("My Answer:", "My Conclusion:", "Future Outlook:")
@@ -393,4 +396,6 @@ class NoWhitespace(Instruction):
         return "Write without any space, tab or line break."
 
     def check(self, response: str, mode: Mode, prompt: str | None) -> bool:
-        return not any(map(str.isspace, response))
+        # Defect: the line break that ends a file fails.
+        text = response if mode == "upstream" else response.strip()
+        return not any(map(str.isspace, text))

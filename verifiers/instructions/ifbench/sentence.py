@@ -12,14 +12,13 @@ from verifiers.instructions.base import Instruction, Mode, register
 from verifiers.instructions.ifbench.reading import (
     MARKS,
     bare,
-    counted,
     letter_words,
     lower_words,
-    ordinal,
     published_sentences,
     sentences_for,
 )
-from verifiers.instructions.text import sentences
+from verifiers.instructions.text import count_word, sentences
+from verifiers.instructions.wording import counted, ordinal
 
 
 def _runs(words: Sequence[str]) -> list[int]:
@@ -62,8 +61,11 @@ class SentenceKeyword(Instruction):
 
     def check(self, response: str, mode: Mode, prompt: str | None) -> bool:
         found = sentences_for(mode, response)[self.N - 1 : self.N]
-        pattern = re.compile(rf"\b{re.escape(self.word)}\b", re.IGNORECASE)
-        return any(map(pattern.search, found))
+        if mode == "upstream":
+            # Defect: "C++" is never found, since no word ends after its last plus.
+            pattern = re.compile(rf"\b{re.escape(self.word)}\b", re.IGNORECASE)
+            return any(map(pattern.search, found))
+        return any(count_word(sentence, self.word) for sentence in found)
 
 
 @register("sentence:increment", "ifbench")

@@ -146,6 +146,16 @@ _PUBLISHED_IMPERATIVES = frozenset(
     stay stop suppose take talk tell think try turn understand use
     wait want write""".split()
 )
+# Third persons that are hardly ever plural nouns: the word before them is their subject ("Water flows").
+_THIRD_PERSONS = frozenset(
+    """absorbs adds allows applies arises becomes begins belongs boils brings buys carries comes connects
+    consists contains continues covers creates decreases depends describes develops dries eats enables erodes
+    evaporates exists expands fades follows flows freezes gets gives goes grows happens helps holds improves
+    includes increases involves keeps leads lets lies makes matters means meets melts moves occurs offers
+    peels plays prevents produces protects provides puts reaches reacts reduces refers reflects remains
+    requires rises runs says seems seeps serves sinks sits solidifies spreads stays takes teaches tells tends
+    wins works""".split()
+)
 _LIST_NUMBER = re.compile(r"^[\s*_>-]*\(?\d{1,3}[.)]\s")
 _OPENING = 1000  # characters in which the first two words are looked for
 
@@ -177,7 +187,7 @@ def starts_with_verb(text: str) -> bool:
         return True
     if word in BASE_FORMS:
         names_thing = following == "of" and word not in _VERBS_WITH_OF
-        return not names_thing and following not in _FINITE
+        return not names_thing and following not in _FINITE | _THIRD_PERSONS
     return word in _IRREGULAR or _is_participle(word)
 
 

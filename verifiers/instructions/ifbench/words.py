@@ -13,17 +13,16 @@ from verifiers.instructions.ifbench.reading import (
     MARKS,
     alike,
     bare,
-    counted,
     letter_words,
     lower_words,
-    ordinal,
     published_sentences,
-    sentences_for,
     without_accents,
 )
 from verifiers.instructions.ifbench.syllables import published_syllables, syllables
 from verifiers.instructions.ifbench.verbs import published_verb, starts_with_verb
 from verifiers.instructions.text import sentences, tokens
+from verifiers.instructions.training import keywords as training
+from verifiers.instructions.wording import counted, ordinal
 
 _ALPHABET = string.ascii_lowercase
 _VOWELS = frozenset("aeiou")
@@ -200,28 +199,14 @@ class NoConsecutive(Instruction):
 
 @register("words:keywords_specific_position", "ifbench")
 @dataclass(frozen=True, kw_only=True)
-class KeywordPosition(Instruction):
-    keyword: str
-    n: int
-    m: int
-
-    def __post_init__(self) -> None:
-        need_text(self, "keyword")
-        need_count(self, "n", least=1)
-        need_count(self, "m", least=1)
-
+class KeywordPosition(training.KeywordPosition):
     def describe(self) -> str:
         return f'The {ordinal(self.m)} word of the {ordinal(self.n)} sentence must be "{self.keyword}".'
 
-    def check(self, response: str, mode: Mode, prompt: str | None) -> bool:
-        found = sentences_for(mode, response)[self.n - 1 : self.n]
-        if not found:
-            return False
-        if mode == "upstream":
-            # Defect: "don't" is two words, "do" and "n't".
-            words = [token for token in tokens(found[0]) if any(map(str.isalnum, token))]
-        else:
-            words = list(lower_words(found[0]))
+    def _published(self, response: str) -> bool:
+        # Defect: "don't" is two words, "do" and "n't".
+        found = published_sentences(response)[self.n - 1 : self.n]
+        words = [token for text in found for token in tokens(text) if any(map(str.isalnum, token))]
         return [word.lower() for word in words[self.m - 1 : self.m]] == [self.keyword.lower()]
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from verifiers.instructions.arguments import RELATIONS, holds, need_choice, need_count
 from verifiers.instructions.base import Instruction, Mode, register
 from verifiers.instructions.language import detect, written_in
-from verifiers.instructions.text import tokens, whole_words
+from verifiers.instructions.text import in_capitals, tokens, whole_words
+from verifiers.instructions.wording import counted
 
 
 def _english(response: str, mode: Mode) -> bool:
@@ -49,7 +50,7 @@ class CapitalWordFrequency(Instruction):
     def describe(self) -> str:
         return (
             f"Words in capital letters only, of two letters or more, should occur {self.capital_relation} "
-            f"{self.capital_frequency} times in your response."
+            f"{counted(self.capital_frequency, 'time')} in your response."
         )
 
     def check(self, response: str, mode: Mode, prompt: str | None) -> bool:
@@ -57,5 +58,5 @@ class CapitalWordFrequency(Instruction):
             # Defect: "I" and "A" are words in capitals, "DON'T" is two.
             count = sum(map(str.isupper, tokens(response)))
         else:
-            count = sum(len(word) > 1 and word.isupper() for word in whole_words(response))
+            count = sum(len(word) > 1 and in_capitals(word) for word in whole_words(response))
         return holds(count, self.capital_relation, self.capital_frequency)

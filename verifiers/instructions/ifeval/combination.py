@@ -27,10 +27,13 @@ class RepeatPrompt(Instruction):
 
     def check(self, response: str, mode: Mode, prompt: str | None) -> bool:
         if mode == "upstream":
-            # Defect: the repetition alone passes, nothing answered, and a line broken elsewhere fails.
+            # Defect: the repetition alone passes, nothing answered, and so does one that goes on in its last
+            # word ("a joke" as "a jokester"); a line broken elsewhere fails.
             return response.strip().lower().startswith(self.prompt_to_repeat.lower())
         said, request = (" ".join(text.casefold().split()) for text in (response, self.prompt_to_repeat))
-        return said.startswith(request) and any(map(str.isalnum, said[len(request) :]))
+        after = said[len(request) :]
+        whole = not (request[-1].isalnum() and after[:1].isalnum())
+        return said.startswith(request) and whole and any(map(str.isalnum, after))
 
 
 @register("combination:two_responses", "ifeval")
@@ -40,11 +43,15 @@ class TwoResponses(Instruction):
         return "Give two different responses, with six asterisks (******) between them and nowhere else."
 
     def check(self, response: str, mode: Mode, prompt: str | None) -> bool:
-        # Defect: upstream also cuts inside longer rows of asterisks, and the same answer in other case or
-        # spacing is a different one.
-        parts = _SIX_STARS.split(response) if mode == "fixed" else response.split("******")
+        if mode == "upstream":
+            return self._published(response)
+        parts = [" ".join(part.casefold().split()) for part in _SIX_STARS.split(response)]
+        return len(parts) == 2 and all(parts) and parts[0] != parts[1]
+
+    @staticmethod
+    def _published(response: str) -> bool:
+        # Defect: asterisks may stand before and after the responses too, longer rows of them divide, and the
+        # same answer in other case or spacing is a different one.
+        parts = response.split("******")
         given = [stripped for part in parts if (stripped := part.strip())]
-        if len(given) != 2 or not all(part.strip() for part in parts[1:-1]):
-            return False
-        first, second = (" ".join(text.casefold().split()) if mode == "fixed" else text for text in given)
-        return first != second
+        return len(given) == 2 and all(part.strip() for part in parts[1:-1]) and given[0] != given[1]

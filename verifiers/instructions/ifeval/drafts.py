@@ -28,7 +28,7 @@ class ConstrainedStart(Instruction):
         need_text(self, "starter")
 
     def describe(self) -> str:
-        return f"Start your response with {self.starter}"
+        return f'Start your response with "{self.starter}".'
 
     def check(self, response: str, mode: Mode, prompt: str | None) -> bool:
         # Defect: upstream is content when any line starts so.

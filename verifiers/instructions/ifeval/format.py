@@ -10,6 +10,8 @@ from typing import NoReturn
 
 from verifiers.instructions.arguments import need_count, need_text
 from verifiers.instructions.base import Instruction, Mode, register
+from verifiers.instructions.ifeval.patterns import pattern_of
+from verifiers.instructions.wording import counted
 
 ANSWERS = ("My answer is yes.", "My answer is no.", "My answer is maybe.")
 
@@ -20,7 +22,11 @@ _EMPHASIS = re.compile(r"(?<![*\\])(\*{1,3})(?![*\s])[^*\n]*(?<![*\s])\1(?!\*)")
 _STAR_LINE = re.compile(r"^[^\S\n]*\*[^*].*$", re.MULTILINE)
 _DASH_LINE = re.compile(r"^[^\S\n]*-.*$", re.MULTILINE)
 _RULE = re.compile(r"(?:\*[^\S\n]*){3,}|(?:-[^\S\n]*){3,}")
-_BULLET = re.compile(r"[*+-]\s+\S|\*[^*\s][^*]*$|-[^\W\d]")
+_BULLET = re.compile(r"[*+-]\s+\S|\*[^*\s][^*]*$")
+_TIGHT_BULLET = re.compile(r"-[^\W\d]")
+_TITLE = re.compile(r"(?<![\w<])<<++(?!\s)[^<>\n]*[^<>\s]>>++(?!\w)")
+_NEAR = 20  # characters before an answer that show whether it begins a sentence
+_SENTENCE_START = re.compile(r"(?:^|[\n.!?])[^\w\n]*\Z")
 _FENCED = re.compile(r"```[A-Za-z]*\s(.*)```", re.DOTALL)
 
 
@@ -34,7 +40,7 @@ class NumberHighlightedSections(Instruction):
 
     def describe(self) -> str:
         return (
-            f"Highlight at least {self.num_highlights} parts of your response in markdown, "
+            f"Highlight at least {counted(self.num_highlights, 'part')} of your response in markdown, "
             "like *this highlighted part*."
         )
 
@@ -54,10 +60,18 @@ class Title(Instruction):
         return "Give your response a title in double angular brackets, such as <<a quiet morning>>."
 
     def check(self, response: str, mode: Mode, prompt: str | None) -> bool:
-        return any(title.lstrip("<").rstrip(">").strip() for title in self._titles(response))
+        if mode == "fixed":
+            return bool(_TITLE.search(response)) or any(map(self._is_title, response.split("\n")))
+        # Defect: the arrows of `cout << x; cin >> y;` are brackets.
+        return any(title.lstrip("<").rstrip(">").strip() for title in self._published(response))
 
     @staticmethod
-    def _titles(response: str) -> Iterator[str]:
+    def _is_title(line: str) -> bool:
+        line = line.strip(" \t\r#*_")
+        return line.startswith("<<") and line.endswith(">>") and any(map(str.isalnum, line))
+
+    @staticmethod
+    def _published(response: str) -> Iterator[str]:
         for line in response.split("\n"):
             start, stop = line.find("<<"), line.rfind(">>")
             if 0 <= start < stop - 2:
@@ -74,21 +88,20 @@ class NumberBulletLists(Instruction):
 
     def describe(self) -> str:
         return (
-            f"Include exactly {self.num_bullets} bullet points in markdown, such as:\n"
+            f"Include exactly {counted(self.num_bullets, 'bullet point')} in markdown, such as:\n"
             "* the first point\n* the second point"
         )
 
     def check(self, response: str, mode: Mode, prompt: str | None) -> bool:
         if mode == "upstream":
-            # Defect: rules (---), negative numbers, signatures (-- Ann) and lines that start with *emphasis*
-            # are bullet points, and "+ point" is none.
+            # Defect: rules (---), negative numbers, signatures (-- Ann, -Ann) and lines that start with
+            # *emphasis* are bullet points, and "+ point" is none.
             return len(_STAR_LINE.findall(response) + _DASH_LINE.findall(response)) == self.num_bullets
-        return sum(map(self._is_bullet, response.split("\n"))) == self.num_bullets
-
-    @staticmethod
-    def _is_bullet(line: str) -> bool:
-        line = line.strip()
-        return bool(_BULLET.match(line)) and not _RULE.fullmatch(line)
+        lines = [line.strip() for line in response.split("\n")]
+        proper = sum(bool(_BULLET.match(line)) and not _RULE.fullmatch(line) for line in lines)
+        tight = sum(map(bool, map(_TIGHT_BULLET.match, lines)))
+        signature = tight == 1 and proper > 0
+        return proper + tight - signature == self.num_bullets
 
 
 def _no_constant(name: str) -> NoReturn:
@@ -147,17 +160,20 @@ class MultipleSections(Instruction):
     def describe(self) -> str:
         name = self.section_spliter
         return (
-            f"Divide your response into at least {self.num_sections} sections. Start each with {name} and "
-            f"its number, such as:\n{name} 1\n(the first section)\n{name} 2\n(the second section)"
+            f"Divide your response into at least {counted(self.num_sections, 'section')}. Start each with "
+            f"{name} and its number, such as:\n{name} 1\n(the first section)\n{name} 2\n(the second section)"
         )
 
     def check(self, response: str, mode: Mode, prompt: str | None) -> bool:
         if mode == "upstream":
-            # Defect: "as Section 1 says" inside a sentence starts a section, and so does its second mention.
-            parts = re.split(rf"\s?{self.section_spliter}\s?\d+\s?", response)
+            # Defect: "as Section 1 says" inside a sentence starts a section, and so does its second mention;
+            # a section may be empty.
+            parts = re.split(rf"\s?{pattern_of(self.section_spliter, last=False)}\s?\d+\s?", response)
             return len(parts) - 1 >= self.num_sections
         mark = rf"^[^\w\n]*{re.escape(self.section_spliter)}[^\S\n]?(\d+|[IVXLC]+\b)"
-        return len(set(re.findall(mark, response, re.MULTILINE))) >= self.num_sections
+        _, *found = re.split(mark, response, flags=re.MULTILINE)
+        texts = zip(found[::2], found[1::2], strict=True)
+        return len({number for number, text in texts if any(map(str.isalnum, text))}) >= self.num_sections
 
 
 @register("detectable_format:constrained_response", "ifeval")
@@ -167,6 +183,8 @@ class ConstrainedResponse(Instruction):
         return f"Answer with one of these phrases, word for word: {' / '.join(ANSWERS)}"
 
     def check(self, response: str, mode: Mode, prompt: str | None) -> bool:
-        given = sum(answer in response for answer in ANSWERS)
-        # Defect: a response that gives all three answers passes upstream.
-        return given == 1 if mode == "fixed" else given > 0
+        given = [response.find(answer) for answer in ANSWERS if answer in response]
+        if mode == "upstream":
+            # Defect: all three answers pass, and so does "Do not say: My answer is yes."
+            return bool(given)
+        return len(given) == 1 and bool(_SENTENCE_START.search(response, max(0, given[0] - _NEAR), given[0]))

@@ -8,15 +8,14 @@ from dataclasses import dataclass
 
 from verifiers.instructions.arguments import RELATIONS, holds, need_choice, need_count, need_text, need_texts
 from verifiers.instructions.base import BadArguments, Instruction, Mode, register
+from verifiers.instructions.ifeval.patterns import pattern_of
 from verifiers.instructions.text import count_word
+from verifiers.instructions.wording import counted
 
 
 def _pattern(keyword: str, around: str = "") -> re.Pattern[str]:
-    """The keyword as upstream searches it: a regular expression, or a text where it is none (*)."""
-    try:
-        return re.compile(around + keyword + around, re.IGNORECASE)
-    except re.error:
-        return re.compile(around + re.escape(keyword) + around, re.IGNORECASE)
+    """The keyword as upstream searches it: a regular expression, or a text where it is none."""
+    return re.compile(around + pattern_of(keyword) + around, re.IGNORECASE)
 
 
 def _quoted(keywords: Sequence[str]) -> str:
@@ -55,7 +54,8 @@ class Frequency(Instruction):
 
     def describe(self) -> str:
         return (
-            f'The word "{self.keyword}" should occur {self.relation} {self.frequency} times in your response.'
+            f'The word "{self.keyword}" should occur {self.relation} '
+            f"{counted(self.frequency, 'time')} in your response."
         )
 
     def check(self, response: str, mode: Mode, prompt: str | None) -> bool:
@@ -104,7 +104,7 @@ class LetterFrequency(Instruction):
     def describe(self) -> str:
         return (
             f'The letter "{self.letter}", small or capital, should occur {self.let_relation} '
-            f"{self.let_frequency} times in your response."
+            f"{counted(self.let_frequency, 'time')} in your response."
         )
 
     def check(self, response: str, mode: Mode, prompt: str | None) -> bool:

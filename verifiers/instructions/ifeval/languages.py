@@ -26,6 +26,7 @@ class ResponseLanguage(Instruction):
             # Defects: a text without letters passes in every language, a few words are judged by chance,
             # words in capitals are not looked at, and a long part in another language is outvoted.
             return detect(response) in (self.language, None)
-        # A request that had to be repeated word for word is in the language of the request.
-        own = (part for part in paragraphs(response) if not prompt or part not in prompt)
-        return written_in("\n\n".join(own), self.language)
+        # A request that had to be repeated word for word is in the language of the request; an answer that
+        # is a word of the prompt and nothing else is still the answer.
+        own = "\n\n".join(part for part in paragraphs(response) if not prompt or part not in prompt)
+        return written_in(own or response, self.language)

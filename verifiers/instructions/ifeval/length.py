@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from verifiers.instructions.arguments import RELATIONS, holds, need_choice, need_count, need_text
 from verifiers.instructions.base import BadArguments, Instruction, Mode, register
 from verifiers.instructions.text import paragraphs, punkt_sentences, sentences, whole_words, words
+from verifiers.instructions.wording import counted
 
 _DIVIDER = re.compile(r"\s?\*\*\*\s?")
-_LONE_DIVIDER = re.compile(r"(?<!\S)\*{3}(?!\S)")
+_DIVIDER_LINE = re.compile(r"^[^\S\n]*\*{3}[^\S\n]*$", re.MULTILINE)
 _QUOTES = str.maketrans("’‘", "''")
 
 
@@ -25,7 +26,7 @@ class NumberWords(Instruction):
         need_choice(self, "relation", RELATIONS)
 
     def describe(self) -> str:
-        return f"Your response should have {self.relation} {self.num_words} words."
+        return f"Your response should have {self.relation} {counted(self.num_words, 'word')}."
 
     def check(self, response: str, mode: Mode, prompt: str | None) -> bool:
         # Defect: upstream counts runs of word characters, so "don't" and "well-known" are two words and a
@@ -45,7 +46,7 @@ class NumberSentences(Instruction):
         need_choice(self, "relation", RELATIONS)
 
     def describe(self) -> str:
-        return f"Your response should have {self.relation} {self.num_sentences} sentences."
+        return f"Your response should have {self.relation} {counted(self.num_sentences, 'sentence')}."
 
     def check(self, response: str, mode: Mode, prompt: str | None) -> bool:
         # Defect: upstream's splitter takes the number of a list item for a sentence, splits after "Mr.", and
@@ -64,13 +65,13 @@ class NumberParagraphs(Instruction):
 
     def describe(self) -> str:
         return (
-            f"Write exactly {self.num_paragraphs} paragraphs, with a line that holds only the markdown "
-            "divider *** between one paragraph and the next."
+            f"Divide your response into exactly {counted(self.num_paragraphs, 'part')}, with a line that "
+            "holds only the markdown divider *** between one part and the next."
         )
 
     def check(self, response: str, mode: Mode, prompt: str | None) -> bool:
-        # Defect: upstream takes the asterisks of ***bold italics*** and of ****** for dividers.
-        divider = _LONE_DIVIDER if mode == "fixed" else _DIVIDER
+        # Defect: upstream takes the asterisks of ***bold italics***, of ****** and of "a *** b" for dividers.
+        divider = _DIVIDER_LINE if mode == "fixed" else _DIVIDER
         parts = [part.strip() for part in divider.split(response)]
         if not all(parts[1:-1]):  # nothing between two dividers
             return False
@@ -95,8 +96,8 @@ class NthParagraphFirstWord(Instruction):
 
     def describe(self) -> str:
         return (
-            f"Write exactly {self.num_paragraphs} paragraphs with a blank line between them. "
-            f"The first word of paragraph {self.nth_paragraph} must be {self.first_word}."
+            f"Write exactly {counted(self.num_paragraphs, 'paragraph')} with a blank line between them. "
+            f'The first word of paragraph {self.nth_paragraph} must be "{self.first_word}".'
         )
 
     def check(self, response: str, mode: Mode, prompt: str | None) -> bool:

@@ -28,6 +28,18 @@ def _closed_early(text: str) -> bool:
     return False
 
 
+def _curly_closed_early(text: str) -> bool:
+    """The same for a text in typographic marks, “so” or „so“; a mark at each paragraph need not be closed."""
+    opening = text[0]
+    closing = "“”" if opening == "„" else "”"
+    depth = 0
+    for character in text[:-1]:
+        depth += (character == opening) - (character in closing)
+        if depth == 0:
+            return True
+    return False
+
+
 @register("startend:quotation", "ifeval")
 @dataclass(frozen=True, kw_only=True)
 class Quotation(Instruction):
@@ -41,7 +53,9 @@ class Quotation(Instruction):
             return straight
         # Defects: upstream takes no typographic marks, and it takes "Yes," he said. "No." and a bare "".
         curly = text[:1] in ("“", "„") and text[-1:] in ("”", "“")
-        return len(text) > 2 and (curly or (straight and not _closed_early(text)))
+        if len(text) < 3:
+            return False
+        return not _curly_closed_early(text) if curly else straight and not _closed_early(text)
 
 
 @register("startend:end_checker", "ifeval")
@@ -53,7 +67,7 @@ class EndChecker(Instruction):
         need_text(self, "end_phrase")
 
     def describe(self) -> str:
-        return f"End your response with exactly this phrase and nothing after it: {self.end_phrase}"
+        return f'End your response with exactly this phrase and nothing after it: "{self.end_phrase}"'
 
     def check(self, response: str, mode: Mode, prompt: str | None) -> bool:
         if mode == "upstream":

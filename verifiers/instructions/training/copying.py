@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from verifiers.instructions.arguments import need_count, need_text
 from verifiers.instructions.base import BadArguments, Instruction, Mode, register
 from verifiers.instructions.text import whole_words
+from verifiers.instructions.wording import counted
 
 SEPARATOR = "******"
 
@@ -58,8 +59,8 @@ class CopyMultiple(_Copy):
 
     def describe(self) -> str:
         return (
-            f"Write out the request above {self.N} times with six asterisks ({SEPARATOR}) between the "
-            "copies, without this sentence and without any change; do not answer it."
+            f"Write out the request above {counted(self.N, 'time')} with six asterisks ({SEPARATOR}) between "
+            "the copies, without this sentence and without any change; do not answer it."
         )
 
     def check(self, response: str, mode: Mode, prompt: str | None) -> bool:
@@ -111,8 +112,8 @@ class RepeatPhrase(Instruction):
 
     def describe(self) -> str:
         return (
-            f'Write the phrase "{self.phrase}" exactly {self.small_n} times, each time with one word '
-            "in the middle of it replaced by another."
+            f'Write the phrase "{self.phrase}" exactly {counted(self.small_n, "time")}, each time with one '
+            "word in the middle of it replaced by another."
         )
 
     def check(self, response: str, mode: Mode, prompt: str | None) -> bool:

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from verifiers.instructions.arguments import RELATIONS, holds, need_choice, need_count, need_text
-from verifiers.instructions.base import BadArguments, Instruction, Mode, register
+from verifiers.instructions.base import Instruction, Mode, register
+from verifiers.instructions.ifeval.keywords import LetterFrequency
 from verifiers.instructions.text import rule_sentences, sentences, tokens, whole_words
 from verifiers.instructions.training.keywords import count_keyword
 from verifiers.instructions.training.layout import starred_parts
+from verifiers.instructions.wording import counted
 
 _LOWERCASE_RUN = re.compile(r"\b[a-z]+\b")
 _ASCII_LETTER = re.compile(r"[a-zA-Z]")
@@ -27,7 +29,7 @@ class LetterCounting(Instruction):
         need_choice(self, "relation", RELATIONS)
 
     def describe(self) -> str:
-        return f"Answer with {self.relation} {self.N} letters in all; only letters count."
+        return f"Answer with {self.relation} {counted(self.N, 'letter')} in all; only letters count."
 
     def check(self, response: str, mode: Mode, prompt: str | None) -> bool:
         # Defect: é and ж are no letters.
@@ -38,29 +40,8 @@ class LetterCounting(Instruction):
 
 @register("letters:letter_counting2", "ifeval-train")
 @dataclass(frozen=True, kw_only=True)
-class LetterFrequency(Instruction):
-    """The published checker draws a random letter when `letter` is none; here the character itself counts."""
-
-    letter: str
-    let_frequency: int
-    let_relation: str
-
-    def __post_init__(self) -> None:
-        need_text(self, "letter")
-        if len(self.letter) != 1:
-            raise BadArguments(f"{self.id}: letter must be one character, not {self.letter!r:.80}")
-        need_count(self, "let_frequency")
-        need_choice(self, "let_relation", RELATIONS)
-
-    def describe(self) -> str:
-        return (
-            f'The letter "{self.letter}", small or capital, should appear '
-            f"{self.let_relation} {self.let_frequency} times."
-        )
-
-    def check(self, response: str, mode: Mode, prompt: str | None) -> bool:
-        count = response.lower().count(self.letter.lower())
-        return holds(count, self.let_relation, self.let_frequency)
+class LetterCounting2(LetterFrequency):
+    """IFEval's check under another id."""
 
 
 @register("count:lowercase_counting", "ifeval-train")
@@ -72,7 +53,8 @@ class LowercaseCounting(Instruction):
         need_count(self, "N")
 
     def describe(self) -> str:
-        return f"Write at most {self.N} words that are all in lower case."
+        written = counted(self.N, "word")
+        return f"No more than {written} of your answer may be written in small letters without any capital."
 
     def check(self, response: str, mode: Mode, prompt: str | None) -> bool:
         if mode == "upstream":
@@ -94,7 +76,7 @@ class CountingComposition(Instruction):
     def describe(self) -> str:
         return (
             f"Write 3 paragraphs with the markdown divider * * * between them. Each has exactly "
-            f"{self.n_sent} sentences, and each sentence exactly {self.n_words} words."
+            f"{counted(self.n_sent, 'sentence')}, and each sentence exactly {counted(self.n_words, 'word')}."
         )
 
     def check(self, response: str, mode: Mode, prompt: str | None) -> bool:

@@ -12,27 +12,23 @@ from dataclasses import dataclass
 
 from verifiers.instructions.arguments import need_word
 from verifiers.instructions.base import Instruction, Mode, register
-from verifiers.instructions.text import rule_sentences, sentences, whole_words
+from verifiers.instructions.text import plain_words, rule_sentences, sentences
 
 _PUNCTUATION = re.compile(r"[^\w\s]")
-
-
-def _plain_words(text: str) -> list[str]:
-    return [word.casefold().replace("’", "'") for word in whole_words(text)]
 
 
 def _begins(text: str, wanted: str, mode: Mode) -> bool:
     if mode == "upstream":
         return [word.lower() for word in text.split()[:1]] == [wanted.lower()]
-    words = _plain_words(wanted)
-    return _plain_words(text)[: len(words)] == words
+    words = plain_words(wanted)
+    return plain_words(text)[: len(words)] == words
 
 
 def _ends(text: str, wanted: str, mode: Mode) -> bool:
     if mode == "upstream":
         return [_PUNCTUATION.sub("", word).lower() for word in text.split()[-1:]] == [wanted.lower()]
-    words = _plain_words(wanted)
-    return _plain_words(text)[-len(words) :] == words
+    words = plain_words(wanted)
+    return plain_words(text)[-len(words) :] == words
 
 
 def _sentences(text: str, mode: Mode) -> tuple[str, ...]:

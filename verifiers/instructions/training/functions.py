@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from verifiers.instructions.arguments import need_choice, need_count, need_texts
 from verifiers.instructions.base import Instruction, Mode, register
-from verifiers.instructions.text import whole_words
+from verifiers.instructions.text import in_capitals, whole_words
+from verifiers.instructions.wording import counted
 
 QUANTIFIERS = ("at least", "around", "at most")
 _CAPITALS = re.compile(r"\b[A-Z]+\b")
@@ -45,12 +46,12 @@ class CapitalWords(Instruction):
         need_choice(self, "quantifier", QUANTIFIERS)
 
     def describe(self) -> str:
-        return f"Write {self.quantifier} {self.N} words in capital letters only."
+        return f"Write {self.quantifier} {counted(self.N, 'word')} in capital letters only."
 
     def check(self, response: str, mode: Mode, prompt: str | None) -> bool:
         # Defect: "DON'T" is two words, "ÉTÉ" none.
         upstream = mode == "upstream"
-        count = len(_CAPITALS.findall(response)) if upstream else sum(map(str.isupper, whole_words(response)))
+        count = len(_CAPITALS.findall(response)) if upstream else sum(map(in_capitals, whole_words(response)))
         if self.quantifier == "around":
             return abs(count - self.N) <= max(round(self.N * 0.1), 1)
         return count >= self.N if self.quantifier == "at least" else count <= self.N

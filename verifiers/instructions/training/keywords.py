@@ -16,7 +16,15 @@ from verifiers.instructions.arguments import (
     need_word,
 )
 from verifiers.instructions.base import Instruction, Mode, register
-from verifiers.instructions.text import count_word, rule_sentences, sentences, tokens, whole_words
+from verifiers.instructions.text import (
+    count_word,
+    plain_words,
+    rule_sentences,
+    sentences,
+    tokens,
+    whole_words,
+)
+from verifiers.instructions.wording import counted
 
 SHORTEST_PALINDROME = 3  # letters; every one-letter word reads the same both ways
 
@@ -65,7 +73,8 @@ class WordCount(Instruction):
         need_choice(self, "relation", RELATIONS)
 
     def describe(self) -> str:
-        return f'Let the word "{self.keyword}" appear exactly {self.frequency} times, no more and no less.'
+        times = counted(self.frequency, "time")
+        return f'Let the word "{self.keyword}" appear exactly {times}, no more and no less.'
 
     def check(self, response: str, mode: Mode, prompt: str | None) -> bool:
         count = count_keyword(response, self.keyword, mode)
@@ -149,15 +158,15 @@ class KeywordPosition(Instruction):
 
     def check(self, response: str, mode: Mode, prompt: str | None) -> bool:
         if mode == "upstream":
-            # Defect: punctuation marks and the halves of "don't" count as words, and case matters.
-            found = rule_sentences(response)[self.n - 1 : self.n]
-            return any(tokens(sentence)[self.m - 1 : self.m] == (self.keyword,) for sentence in found)
+            return self._published(response)
         found = sentences(response)[self.n - 1 : self.n]
-        start, wanted = self.m - 1, [word.casefold() for word in whole_words(self.keyword)]
-        return any(
-            [word.casefold() for word in whole_words(sentence)[start : start + len(wanted)]] == wanted
-            for sentence in found
-        )
+        start, wanted = self.m - 1, plain_words(self.keyword)
+        return any(plain_words(sentence)[start : start + len(wanted)] == wanted for sentence in found)
+
+    def _published(self, response: str) -> bool:
+        # Defect: punctuation marks and the halves of "don't" count as words, and case matters.
+        found = rule_sentences(response)[self.n - 1 : self.n]
+        return any(tokens(sentence)[self.m - 1 : self.m] == (self.keyword,) for sentence in found)
 
 
 @register("keywords:start_end", "ifeval-train")

@@ -14,6 +14,8 @@ _DIVIDER = re.compile(r"(?<!\S)(?:\*\*\*|\* \* \*)(?!\S)")
 _BLANK_LINE = re.compile(r"\n[^\S\n]*\n")
 _BIGRAM = re.compile(r"<<\s*[^\s<>]+\s+[^\s<>]+\s*>>")
 _BRACKETED = re.compile(r"\[[^\[\]\s]+\]")
+# The exclamation mark, its fullwidth, small, doubled and inverted forms, and its emoji.
+_EXCLAMATIONS = "!！﹗‼⁉¡❗❕"
 _JOINT = re.compile(r"""([.!?…]["'”’)\]*_]*)-(?=\S)""")
 
 
@@ -108,12 +110,12 @@ class SentenceHyphens(Instruction):
     def check(self, response: str, mode: Mode, prompt: str | None) -> bool:
         if mode == "upstream":
             # Defect: a hyphen inside a word ("well-known") counts as a joint; what follows the last
-            # comparable piece is not looked at.
+            # comparable piece is not looked at; a single sentence, in which nothing is joined, passes.
             pieces = response.split("-")
             wanted = rule_sentences(response.replace("-", " "))
             return all(a == b for a, b in zip(pieces, wanted, strict=False))
         pieces = _JOINT.sub("\\1\0", response.strip()).split("\0")
-        return all(piece == piece.strip() and len(sentences(piece)) == 1 for piece in pieces)
+        return len(pieces) > 1 and all(p == p.strip() and len(sentences(p)) == 1 for p in pieces)
 
 
 @register("punctuation:punctuation_dot", "ifeval-train")
@@ -133,4 +135,5 @@ class NoExclamation(Instruction):
         return "Use no exclamation marks (!) anywhere in your answer."
 
     def check(self, response: str, mode: Mode, prompt: str | None) -> bool:
-        return "!" not in response
+        # Defect: only the ASCII mark is known, so that every "停！" passes.
+        return not any(mark in response for mark in (_EXCLAMATIONS if mode == "fixed" else "!"))
