@@ -319,7 +319,8 @@ def _same_literal(a: Reading, b: Reading, policy: Policy) -> bool | None:
 
 
 def _is_literal(reading: Reading) -> bool:
-    return bool(_LITERAL.fullmatch(reading.key)) and reading.key not in _MATHEMATICS
+    is_word = bool(_LITERAL.fullmatch(reading.key)) and " " not in reading.plain
+    return is_word and reading.key not in _MATHEMATICS
 
 
 STAGES: tuple[tuple[Method, Callable[[Reading, Reading, Policy], bool | None]], ...] = (

@@ -308,7 +308,7 @@ def test_equivalence_of_expressions_is_symmetric(a: str, b: str) -> None:
 
 
 @settings(max_examples=100, deadline=None)
-@given(_EXPRESSIONS)
+@given(_EXPRESSIONS.filter(lambda a: "=" not in a))  # of 1=1=2 a text states the right side
 def test_spelling_does_not_matter(a: str) -> None:
     spelled = (
         a.replace("\\frac", "\\dfrac").replace("(", "\\left( ").replace(")", " \\right)").replace("+", " + ")

@@ -102,7 +102,7 @@ def final_formula(tail: str) -> str | None:
 
 
 def result(formula: str) -> str:
-    """The right side of a calculation `a + b = c`; an equation in unknowns, or several, as it is."""
+    """The right side of a calculation `a + b = c`; an equation for or in unknowns, or several, as it is."""
     found = formulas(formula)
     if len(found) == 1 and found[0].span() == (0, len(formula)):
         formula = content(found[0])
@@ -113,7 +113,8 @@ def result(formula: str) -> str:
         return formula
     if len(sides) == 2 and _UNKNOWN.search(_TIMES.sub("*", _NOT_WORDS.sub("", formula))):
         return formula
-    return _MODULUS.sub("", sides[-1]).strip(" &\n").rstrip(" .,")
+    right = _MODULUS.sub("", sides[-1]).strip(" &\n").rstrip(" .,")
+    return formula if len(right) == 1 and right.isalpha() else right
 
 
 def _contradict(sides: list[str]) -> bool:
