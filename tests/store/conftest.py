@@ -9,11 +9,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
-
-# Examples here sync real files, on a disk and cores that others use too: their time says nothing.
-settings.register_profile("real-files", deadline=None)
-settings.load_profile("real-files")
 
 ROOT = Path(__file__).parents[2]
 

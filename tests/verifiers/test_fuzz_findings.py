@@ -10,7 +10,7 @@ from verifiers import json_schema
 from verifiers.math import canonical, equivalent, verify
 from verifiers.verdict import Reference, Row, Settings
 
-SECONDS = 0.5  # of CPU, where the fault was a cost that doubled with each level
+SECONDS = 5.0  # of CPU, where the fault was a cost that doubled with each level
 
 
 def cost(gold: str, prediction: str) -> float:

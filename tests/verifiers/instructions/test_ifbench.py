@@ -231,4 +231,4 @@ def test_no_check_takes_longer_than_linear_time_on_a_hundred_thousand_characters
             start = time.perf_counter()
             check(name, arguments(name), LONG[kind], mode=mode)
             # Linear checks take at most 0.4 s here; one quadratic step would take minutes.
-            assert time.perf_counter() - start < 8, (name, mode)
+            assert time.perf_counter() - start < 60, (name, mode)

@@ -142,7 +142,7 @@ def test_splitting_takes_time_in_proportion_to_the_text(piece):
     started = time.perf_counter()
     for split in (sentences, punkt_sentences, paragraphs, tokens, whole_words):
         split(piece * (20_000 // len(piece)) + "x")
-    assert time.perf_counter() - started < 3
+    assert time.perf_counter() - started < 30
 
 
 def test_a_text_is_split_once():

@@ -272,4 +272,4 @@ def test_hostile_text_costs_little_time(text):
     for name, kwargs in ARGUMENTS.items():
         for mode in ("fixed", "upstream"):
             check(name, kwargs, text, mode=mode)
-    assert time.perf_counter() - started < 15
+    assert time.perf_counter() - started < 60
