@@ -78,8 +78,8 @@ def test_refusal_is_the_default():
 
 
 def test_canonical_humaneval_solutions_pass(humaneval):
-    problems = humaneval[1::8]  # all 164 do, in nine seconds
-    assert set(humaneval_verdicts(problems, [p["canonical_solution"] for p in problems])) == {"correct"}
+    verdicts = humaneval_verdicts(humaneval, [problem["canonical_solution"] for problem in humaneval])
+    assert verdicts == ["correct"] * 164
 
 
 def test_humaneval_bodies_that_return_none_fail(humaneval):
