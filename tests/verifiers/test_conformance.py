@@ -103,9 +103,8 @@ def no_evaluation(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     def strict(a: object, *args: Any, **kwargs: Any) -> object:
         return refuse(a) if isinstance(a, (str, bytes)) else original(a, *args, **kwargs)
 
-    for name in ("eval", "exec", "compile", "__import__"):
-        if name != "__import__":  # a lazy import is no evaluation
-            monkeypatch.setattr(builtins, name, refuse)
+    for name in ("eval", "exec", "compile"):
+        monkeypatch.setattr(builtins, name, refuse)
     for name in ("parse_expr", "eval_expr", "stringify_expr"):
         monkeypatch.setattr(sympy_parser, name, refuse)
     for module in [m for n, m in sys.modules.items() if n.split(".")[0] == "sympy"]:
@@ -139,11 +138,15 @@ def test_no_text_is_ever_evaluated(shared_data: Path, no_evaluation: None) -> No
     every = rows(shared_data, "math_equiv") + rows(shared_data, "math_equiv_issues")
     pairs = [(row["gold"] or "", row["prediction"] or "") for row in every]
     pairs += [("0", text) for text in INJECTIONS]
+    with (shared_data / "math500/test.jsonl").open() as lines:
+        math500 = [json.loads(line) for line in lines]
+    for row, other in zip(math500, math500[1:], strict=False):
+        pairs += [(gold["answer"], row["solution"]) for gold in (row, other)]
     pairs += [
         (r"\cos 2x", r"1 - 2\sin^2 x"),
         (r"\sum_{k=1}^n k", r"\frac{n(n+1)}{2}"),
         (r"\int_0^1 x dx", "1/2"),
     ]
     verdicts = verify_many(pairs, workers=0)
-    assert sum(v.status == "correct" for v in verdicts) > 100
+    assert sum(v.status == "correct" for v in verdicts) > 600
     assert sum(v.method == "algebraic" for v in verdicts) > 20

@@ -58,26 +58,16 @@ def every(questions: Iterable[Callable[[], Decision]]) -> Decision:
 
     Raises NeedsAlgebra or LimitExceeded only when no question fails.
     """
-    method: Method = "string"
-    known = True
-    postponed: Exception | None = None
-    for question in questions:
-        try:
-            same, how = question()
-        except (NeedsAlgebra, LimitExceeded) as error:
-            postponed = error
-            continue
-        if same is False:
-            return False, how
-        known = known and same is True
-        method = max(method, how, key=_WEAKEST_LAST.index)
-    if postponed:
-        raise postponed
-    return (True if known else None), method
+    return _until(False, questions)
 
 
 def some(questions: Iterable[Callable[[], Decision]]) -> Decision:
     """At least one holds. Raises NeedsAlgebra or LimitExceeded only when none holds."""
+    return _until(True, questions)
+
+
+def _until(decisive: bool, questions: Iterable[Callable[[], Decision]]) -> Decision:
+    """`decisive` when one question says so; its opposite when all are decided and none does."""
     method: Method = "string"
     known = True
     postponed: Exception | None = None
@@ -87,10 +77,10 @@ def some(questions: Iterable[Callable[[], Decision]]) -> Decision:
         except (NeedsAlgebra, LimitExceeded) as error:
             postponed = error
             continue
-        if same:
-            return True, how
-        known = known and same is False
+        if same is decisive:
+            return decisive, how
+        known = known and same is not None
         method = max(method, how, key=_WEAKEST_LAST.index)
     if postponed:
         raise postponed
-    return (False if known else None), method
+    return (not decisive if known else None), method
