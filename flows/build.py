@@ -19,7 +19,7 @@ from flows.sample import COMPLETIONS_DIR
 from flows.stage import Outcome, Stage
 from flows.verify import VERDICTS_DIR
 from flows.vote import VOTES_FILE
-from labelers.judge import CONSENSUS
+from labelers.judges.pairwise import CONSENSUS
 from store.accounting import Account
 from store.errors import InputError
 from store.shards import read_table, write_table

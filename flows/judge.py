@@ -13,10 +13,10 @@ from flows.recipe import Recipe
 from flows.sample import COMPLETIONS_DIR
 from flows.stage import Outcome, Stage
 from flows.verify import VERDICTS_DIR
-from labelers.judge import CONSENSUS, choose_pairs, consensus, judge_pairs
-from labelers.judge_report import bias_report, calibrate
+from labelers.judges.pairwise import CONSENSUS, choose_pairs, consensus, judge_pairs
+from labelers.judges.bias import bias_report, calibrate
 from labelers.selection import choose_ids
-from labelers.templates import load_template
+from labelers.judges.templates import load_template
 from samplers.engine import Sampling
 from store.accounting import Account
 from store.shards import read_table, write_table

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from flows.checks import verifiers_of
 from flows.recipe import EvalSet, FilePrompts, Recipe
-from labelers.templates import load_template
+from labelers.judges.templates import load_template
 from samplers.engines import EngineConfig, open_engine
 from store.errors import InputError
 

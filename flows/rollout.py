@@ -14,7 +14,7 @@ from flows.recipe import Recipe
 from flows.sample import COMPLETIONS_DIR
 from flows.stage import Outcome, Stage
 from flows.verify import VERDICTS_DIR
-from labelers.rollouts import label_steps, rollout_stats
+from labelers.rollouts.label import label_steps, rollout_stats
 from labelers.selection import choose_ids, choose_solutions
 from samplers.engine import Sampling
 from store.accounting import Account

@@ -13,6 +13,9 @@ MESSAGES = pl.List(pl.Struct({"role": pl.String(), "content": pl.String()}))
 
 VERDICTS = ("correct", "incorrect", "no_answer", "unparseable", "gold_unparseable", "limit", "timeout")
 JUDGE_VERDICTS = ("A", "B", "tie", "unparsed")
+# A rollout was drawn; an outcome is the solution itself, read at its end; a sibling is another completion of
+# the prompt by the same policy that begins with the same steps: a draw that costs nothing.
+ROLLOUT_SOURCES = ("rollout", "outcome", "sibling")
 FINISH_REASONS = ("stop", "length", "recorded")
 
 PROMPTS = pl.Schema(
@@ -68,6 +71,7 @@ VOTES = pl.Schema(
         "n_samples": pl.Int32(),  # completions of the prompt, unreadable ones included
         "is_majority": pl.Boolean(),
         "margin": pl.Float64(),  # (n1 - n2) / n_samples of the prompt
+        "entropy": pl.Float64(),  # of the prompt's classes, in nats; an unreadable answer is a class of its own
     }
 )
 
@@ -80,10 +84,63 @@ JUDGEMENTS = pl.Schema(
         "order": pl.String(),  # "ab" or "ba": which completion the judge saw first
         "judge": pl.String(),
         "template_hash": pl.String(),
+        "sample_index": pl.Int32(),  # the k-th verdict on the same question
+        "attempt": pl.Int32(),  # 1: asked again after an unreadable reply
         "raw": pl.String(),
         "verdict": pl.Enum(JUDGE_VERDICTS),  # un-swapped: A is always a_id
         "logprob_a": pl.Float64(),
         "logprob_b": pl.Float64(),
+        "seed": pl.Int64(),
+    }
+)
+
+RATINGS = pl.Schema(
+    {
+        "call_id": pl.String(),  # ledger key
+        "prompt_id": pl.String(),
+        "completion_id": pl.String(),
+        "judge": pl.String(),
+        "template_hash": pl.String(),
+        "criterion": pl.String(),  # name of the rubric or principle; "" for the template's own
+        "sample_index": pl.Int32(),
+        "attempt": pl.Int32(),
+        "raw": pl.String(),
+        "rating": pl.Float64(),  # null: unparsed
+        "expected": pl.Float64(),  # sum k P(k) / sum P(k) over the scale; null without log-probabilities
+        "coverage": pl.Float64(),  # sum P(k)
+        "seed": pl.Int64(),
+    }
+)
+
+RANKINGS = pl.Schema(
+    {
+        "call_id": pl.String(),  # ledger key
+        "prompt_id": pl.String(),
+        "completion_ids": pl.List(pl.String()),  # in the order in which the judge saw them
+        "rotation": pl.Int32(),
+        "judge": pl.String(),
+        "template_hash": pl.String(),
+        "sample_index": pl.Int32(),
+        "attempt": pl.Int32(),
+        "raw": pl.String(),
+        "best": pl.String(),  # completion_id; null: unparsed
+        "logprobs": pl.List(pl.Float64()),  # of each candidate's letter, as shown; null without
+        "seed": pl.Int64(),
+    }
+)
+
+CRITIQUES = pl.Schema(
+    {
+        "call_id": pl.String(),  # ledger key
+        "prompt_id": pl.String(),
+        "completion_id": pl.String(),
+        "judge": pl.String(),
+        "template_hash": pl.String(),
+        "sample_index": pl.Int32(),
+        "attempt": pl.Int32(),
+        "raw": pl.String(),
+        "n_steps": pl.Int32(),
+        "first_error": pl.Int32(),  # step index, -1: none; null: unparsed
         "seed": pl.Int64(),
     }
 )
@@ -93,8 +150,10 @@ ROLLOUTS = pl.Schema(
         "completion_id": pl.String(),
         "step_index": pl.Int32(),  # the rollout continues after this step
         "sample_index": pl.Int32(),
-        "call_id": pl.String(),  # ledger key
+        "source": pl.Enum(ROLLOUT_SOURCES),
+        "call_id": pl.String(),  # ledger key; of an outcome or a sibling the id of that completion
         "text": pl.String(),
+        "n_prompt_tokens": pl.Int32(),
         "n_tokens": pl.Int32(),
         "finish_reason": pl.String(),
         "verdict": pl.Enum(VERDICTS),
@@ -110,9 +169,9 @@ STEPS = pl.Schema(
         "n_rollouts": pl.Int32(),
         "n_correct": pl.Int32(),
         "n_truncated": pl.Int32(),
-        "value": pl.Float64(),  # n_correct / finished rollouts; null when none finished
+        "value": pl.Float64(),  # estimate of P(the policy gets home from here); null where nothing is known
         "label": pl.Boolean(),  # hard label; null when undecided
-        "soft": pl.Float64(),
+        "soft": pl.Float64(),  # soft label; under changepoint P(no step up to this one is wrong)
         "confidence": pl.Float64(),
         "method": pl.String(),
     }

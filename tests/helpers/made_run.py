@@ -124,7 +124,7 @@ def _solutions(
                     k = 0 if t >= bad_at else int(rng.integers(1, 9))
                     value = {"value": k / 8, "soft": k / 8, "label": k > 0, "confidence": 0.9}
                     counts = {"n_rollouts": 8, "n_correct": k, "n_truncated": 0, "method": "mc-exhaustive-n8"}
-                    if t == 2:  # the solution's own answer, as labelers.step_labels writes it
+                    if t == 2:  # the solution's own answer, as labelers.rollouts.labels writes it
                         k = int(right)
                         value = {"value": float(k), "soft": float(k), "label": right, "confidence": 1.0}
                         counts |= {"n_rollouts": 1, "n_correct": k, "method": "outcome"}

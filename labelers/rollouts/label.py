@@ -16,7 +16,7 @@ labels are bit-identical, whatever the wave and whatever order the engine answer
 empty text, no tokens, and the solution's id for a call id. Its step has n_rollouts = 1, method "outcome".
 
 Prefixes that several solutions of a prompt share are rolled out once; each solution gets its own rows.
-`labelers.step_labels` turns the rows into labels.
+`labelers.rollouts.labels` turns the rows into labels.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from labelers.segment import SplitPolicy, split_steps
-from labelers.step_labels import DEFAULT_ROLLOUTS, Strategy, check_rule, in_order, relabel
+from labelers.rollouts.labels import DEFAULT_ROLLOUTS, Strategy, check_rule, in_order, relabel
 from samplers.cached import Budget, Progress, sample_through
 from samplers.engine import Completion, Engine, Message, Request, Sampling
 from store.errors import InputError

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 from simulated_policy import SimulatedPolicy, chains, completion_table, prompt_table, sampled_solutions
 
-from labelers.rollouts import label_steps, rollout_stats
+from labelers.rollouts.label import label_steps, rollout_stats
 from labelers.segment import split_steps
-from labelers.step_labels import confidence, relabel
+from labelers.rollouts.labels import confidence, relabel
 from samplers.engine import REJECTED
 from store.errors import InputError
 from store.ledger import Ledger

@@ -15,7 +15,7 @@ from samplers.policy import MODEL_DIR
 from store.errors import InputError
 from store.ids import content_id
 
-BUILTIN = {path.stem: path for path in sorted((Path(__file__).parent / "judge_templates").glob("*.txt"))}
+BUILTIN = {path.stem: path for path in sorted((Path(__file__).parent / "prompts").glob("*.txt"))}
 BUILTIN["policy"] = MODEL_DIR.parent / "judge_prompt.txt"  # the one that the embedded policy was trained on
 
 _PLACEHOLDER = re.compile(r"\{(prompt|a|b|reference)\}")

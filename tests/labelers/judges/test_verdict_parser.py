@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labelers.verdict_parser import parse_verdict, verdict_logprobs
+from labelers.judges.verdict_parser import parse_verdict, verdict_logprobs
 
 A, B, TIE, NO = "A", "B", "tie", "unparsed"
 

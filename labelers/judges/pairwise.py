@@ -18,8 +18,8 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import polars as pl
 
-from labelers.templates import Template, load_template
-from labelers.verdict_parser import JudgeVerdict, parse_verdict, verdict_logprobs
+from labelers.judges.templates import Template, load_template
+from labelers.judges.verdict_parser import JudgeVerdict, parse_verdict, verdict_logprobs
 from samplers.cached import Budget, Progress, sample_through
 from samplers.engine import Completion, Engine, Request, Sampling
 from store.errors import InputError

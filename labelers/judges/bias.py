@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from labelers.judge import PAIR, consensus
+from labelers.judges.pairwise import PAIR, consensus
 
 Z95 = 1.959964
 

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 from simulated_policy import completion_table
 
-from labelers.judge import CONSENSUS, PAIRS, choose_pairs, consensus, judge_pairs
-from labelers.judge_report import bias_report, calibrate, wilson
-from labelers.templates import BUILTIN, Template, load_template, neutralise
-from labelers.verdict_parser import parse_verdict
+from labelers.judges.pairwise import CONSENSUS, PAIRS, choose_pairs, consensus, judge_pairs
+from labelers.judges.bias import bias_report, calibrate, wilson
+from labelers.judges.templates import BUILTIN, Template, load_template, neutralise
+from labelers.judges.verdict_parser import parse_verdict
 from samplers.engine import Completion, Sampling, call_key
 from store.errors import InputError
 from store.ids import content_id
