@@ -1,8 +1,9 @@
 """Calls through the ledger: what was said before is never asked again, what is said now is kept at once.
 
 `sample_through` is the only way stages talk to an engine. Requests are read lazily, so a hundred thousand
-rollouts need no more memory than the engine's own queue. Equal requests are one call. Every finished call is
-in the ledger before it is yielded, so whatever stops a run costs at most the calls in flight.
+rollouts need no more memory than the engine's own queue. An iterator of requests that has run dry is asked
+again after the next answer, for what follows from it. Equal requests are one call. Every finished call is in
+the ledger before it is yielded, so whatever stops a run costs at most the calls in flight.
 """
 
 from __future__ import annotations
@@ -50,33 +51,37 @@ def sample_through(
     requests: Iterable[Request],
     budget: Budget | None = None,
     progress: Progress | None = None,
+    rejected: Callable[[Request, Completion], None] | None = None,
 ) -> Iterator[Answer]:
     """Yield (request, completion) in any order: ledger hits at no cost, the rest as the engine finishes them.
 
-    `progress` is told of every completion, the rejected ones too, which are not yielded and not kept. When
-    `budget` runs out, the calls in flight are finished and kept, then BudgetExhausted is raised.
+    `progress` is told of every completion, the rejected ones too, which are not yielded and not kept. That
+    all of them are rejected is an error, unless `rejected` takes them over. When `budget` runs out, the calls
+    in flight are finished and kept, then BudgetExhausted is raised.
     """
     calls = _Calls(ledger, engine, requests, budget)
-    for request, said in engine.sample(calls.missing()):
+    for request, said in engine.sample(calls):
         for answer in calls.finish(request, said):
             if progress:
                 progress(answer[1])
             if answer[1].finish_reason != REJECTED:
                 yield answer
+            elif rejected:
+                rejected(*answer)
     for answer in calls.take_hits():
         if progress:
             progress(answer[1])
         yield answer
-    calls.check()
+    calls.check(all_rejected_is_an_error=rejected is None)
 
 
 class _Calls:
-    """The bookkeeping of one `sample_through`."""
+    """The bookkeeping of one `sample_through`: iterates over the requests that must be made."""
 
     def __init__(
         self, ledger: Ledger, engine: Engine, requests: Iterable[Request], budget: Budget | None
     ) -> None:
-        self.ledger, self.engine, self.requests, self.budget = ledger, engine, requests, budget
+        self.ledger, self.engine, self.requests, self.budget = ledger, engine, iter(requests), budget
         self.hits: deque[Answer] = deque()
         self.waiting: dict[str, list[Request]] = {}
         self.keys: dict[int, str] = {}  # by id() of the request in flight
@@ -84,9 +89,13 @@ class _Calls:
         self.rejected: list[Completion] = []
         self.exhausted = False
 
-    def missing(self) -> Iterator[Request]:
-        """The requests nobody has answered yet, each key once; hits are put aside."""
-        for request in self.requests:
+    def __iter__(self) -> _Calls:
+        return self
+
+    def __next__(self) -> Request:
+        """The next request nobody has answered yet, each key once; hits are put aside."""
+        while not self.exhausted:
+            request = next(self.requests)
             key = call_key(self.engine, request)
             if key in self.waiting:
                 self.waiting[key].append(request)
@@ -95,10 +104,10 @@ class _Calls:
             elif self.budget is None or self.budget.take():
                 self.waiting[key] = [request]
                 self.keys[id(request)] = key
-                yield request
+                return request
             else:
                 self.exhausted = True
-                return
+        raise StopIteration
 
     def finish(self, request: Request, said: Completion) -> Iterator[Answer]:
         """Keep what was said; answer everyone who asked for it, and the hits found meanwhile."""
@@ -120,11 +129,11 @@ class _Calls:
         while self.hits:
             yield self.hits.popleft()
 
-    def check(self) -> None:
+    def check(self, all_rejected_is_an_error: bool) -> None:
         """Rejections are a warning, unless nothing else came; an answer that never came is an error."""
         if self.rejected:
             reason = f"the first: {self.rejected[0].error}"
-            if len(self.rejected) == self.finished and self.finished > 1:
+            if all_rejected_is_an_error and len(self.rejected) == self.finished and self.finished > 1:
                 raise EngineError(
                     f"{self.engine.model}: every one of {self.finished} requests was rejected; {reason}"
                 )

@@ -71,7 +71,7 @@ VOTES = pl.Schema(
         "n_samples": pl.Int32(),  # completions of the prompt, unreadable ones included
         "is_majority": pl.Boolean(),
         "margin": pl.Float64(),  # (n1 - n2) / n_samples of the prompt
-        "entropy": pl.Float64(),  # of the prompt's classes, in nats; an unreadable answer is a class of its own
+        "entropy": pl.Float64(),  # of the prompt's classes, in nats; each unreadable answer is its own
     }
 )
 
@@ -198,9 +198,9 @@ PREFERENCE = pl.Schema(
         "prompt": MESSAGES,
         "chosen": MESSAGES,
         "rejected": MESSAGES,
-        "margin": pl.Float64(),  # null when the evidence has no strength
-        "soft": pl.Float64(),  # P(chosen preferred); 1.0 when a verifier decided
-        "evidence": pl.String(),  # verifier, judge, vote
+        "margin": pl.Float64(),  # in the unit of the evidence; null when it has no strength, 0 for a tie
+        "soft": pl.Float64(),  # P(chosen preferred); 1 when a verifier decided, 1/2 a tie, null unknown
+        "evidence": pl.String(),  # verifier, vote, judge, rating, ranking, constraints, system_variant
         "prompt_id": pl.String(),
         "chosen_id": pl.String(),
         "rejected_id": pl.String(),

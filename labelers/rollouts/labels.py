@@ -1,69 +1,106 @@
 """Step labels from recorded rollouts, and from nothing else: another rule costs no sampling.
 
-Counts become labels as `labelers.rollouts` describes (Math-Shepherd, arXiv 2312.08935, equations 3 and 4):
-k right ones among n finished rollouts give value = k / n and the hard label value > threshold.
-
-What decides nothing is not a failure. A rollout cut by the token limit, and one whose answer or gold the
-verifier could not read, counts in `n_truncated` and on neither side. A step without a success is labelled
-False only when all N were asked and at least one decided; else its label is null.
-
-`first-success` reads a stream only up to its first success, so its STEPS do not depend on how many rollouts
-were in flight at once. There k / n is biased upwards (one success in one try is no proof of certainty), so
-`soft` is the posterior mean under a uniform prior, (k + 1) / (n + 2), which holds whatever the stopping rule;
-`value` stays the raw ratio. Under `exhaustive`, `soft` is the value (equation 4). The last step of a solution
-was not sampled: its value and soft label are its outcome, 0 or 1.
-
-`confidence` is the posterior probability that the true value lies on the label's side of the threshold, for a
-prior that puts half its weight on "dead" (value 0) and half uniformly on [0, 1]: 1 after one success at
-threshold 0, (n + 1) / (n + 2) after n failures.
+ROLLOUTS hold the evidence on every solution (`Evidence`), and a strategy is a function of it. So hard labels
+at another threshold, soft labels, fewer rollouts or the change-point decoder on exhaustive counts all come
+from what was drawn once. Each strategy reads of it what it can use (`Strategy.read`), and where it would have
+drawn more than there is, its labels may stay undecided.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import cache
-from math import comb
-from typing import Any, Literal, get_args
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import polars as pl
 
-from labelers.segment import SplitPolicy, split_steps
+from labelers.rollouts.samples import UNDECIDED
+from labelers.rollouts.strategy import UNKNOWN, Draw, Evidence, Strategy
+from labelers.segment import NEWLINE, Split, split_steps
 from store.tables import STEPS
-
-Strategy = Literal["exhaustive", "first-success"]
-
-DEFAULT_ROLLOUTS = 8  # Math-Shepherd section 4.1
-UNDECIDED = ("unparseable", "gold_unparseable", "limit", "timeout")
 
 
 def relabel(
     rollouts: pl.DataFrame,
     solutions: pl.DataFrame,
-    n: int = DEFAULT_ROLLOUTS,
-    strategy: Strategy = "exhaustive",
+    strategy: Strategy,
     *,
-    policy: SplitPolicy = "newline",
-    threshold: float = 0.0,
+    pass_rates: Mapping[str, tuple[int, int]] | None = None,
+    split: Split = NEWLINE,
 ) -> pl.DataFrame:
-    """STEPS from the first `n` recorded rollouts of every step: another rule, fewer rollouts, no sampling."""
-    check_rule(n, strategy, threshold, 1)
-    counts = _counts(rollouts.filter(pl.col("sample_index") < n), strategy)
-    steps = _step_rows(solutions, policy).join(counts, on=["completion_id", "step_index"], how="left")
-    steps = steps.with_columns(pl.col("n_rollouts", "n_correct", "n_truncated").fill_null(0))
-    return _judged(steps, n, strategy, threshold)
+    """STEPS of `solutions` as `strategy` reads the recorded rollouts.
+
+    `pass_rates`: completion_id -> (right, decided) completions of its prompt, its own included; where it is
+    silent, the solution's own answer is all that is known.
+    """
+    evidence = evidence_of(rollouts, solutions, pass_rates or {}, split)
+    columns: dict[str, list[Any]] = {name: [] for name in STEPS}
+    for completion_id, prompt_id, _, text, _ in in_order(solutions):
+        seen, readable = evidence.get(completion_id, (None, False))
+        if seen is None:
+            continue
+        seen = strategy.read(seen)
+        labels = strategy.labels(seen) if readable else [UNKNOWN] * seen.n_steps
+        for t, (step, label) in enumerate(zip(split_steps(text, split), labels, strict=True)):
+            row = (completion_id, prompt_id, t, step, *_counts(seen, t), *label)
+            for column, value in zip(columns.values(), row, strict=True):
+                column.append(value)
+    return pl.DataFrame(columns, schema=STEPS).sort("completion_id", "step_index")
 
 
-def check_rule(n: int, strategy: str, threshold: float, wave: int) -> None:
-    if strategy not in get_args(Strategy):
-        raise ValueError(
-            f"step labels: unknown strategy {strategy!r}; one of {', '.join(get_args(Strategy))}"
-        )
-    if n < 1 or wave < 1 or not 0 <= threshold < 1:
-        raise ValueError(
-            f"step labels: need n, wave >= 1 and 0 <= threshold < 1; got {n}, {wave}, {threshold}"
-        )
-    if threshold and strategy == "first-success":
-        raise ValueError("step labels: first-success stops at one success, so its threshold can only be 0")
+def evidence_of(
+    rollouts: pl.DataFrame,
+    solutions: pl.DataFrame,
+    pass_rates: Mapping[str, tuple[int, int]],
+    split: Split = NEWLINE,
+) -> dict[str, tuple[Evidence, bool]]:
+    """completion_id -> what ROLLOUTS tell about it, and whether its reference answer could be read."""
+    drawn = _draws(rollouts)
+    found = {}
+    for completion_id, _, _, text, _ in in_order(solutions):
+        lengths = tuple(len(step) for step in split_steps(text, split))
+        if lengths:
+            last = len(lengths) - 1
+            outcome, _, unreadable = drawn.get((completion_id, last), (("undecided",), 0, False))
+            own = int(outcome[0] == "right"), int(outcome[0] != "undecided")
+            rate = pass_rates.get(completion_id, own)
+            steps = [drawn.get((completion_id, t), ((), 0, False)) for t in range(last)]
+            draws, free = tuple(step[0] for step in steps), tuple(step[1] for step in steps)
+            found[completion_id] = Evidence(lengths, outcome[0], *rate, draws, free), not unreadable
+    return found
+
+
+def first_errors(steps: pl.DataFrame) -> pl.DataFrame:
+    """(completion_id, first_error) of STEPS: index of the first step labelled False, -1 where none is.
+
+    Null where an undecided step comes before any False one: the first error is not known then.
+    """
+    first = pl.col("step_index").filter(~pl.col("label").fill_null(False)).min()
+    undecided = pl.col("label").filter(pl.col("step_index") == first).first().is_null()
+    return (
+        steps.group_by("completion_id")
+        .agg(pl.when(first.is_null()).then(-1).when(~undecided).then(first).alias("first_error"))
+        .cast({"first_error": pl.Int32})
+        .sort("completion_id")
+    )
+
+
+def rollout_stats(rollouts: pl.DataFrame) -> dict[str, int]:
+    """What ROLLOUTS cost: a call counts once, however many solutions share it; free draws are no calls."""
+    rows = rollouts.filter(pl.col("source") == "rollout")
+    drawn = rows.unique("call_id")
+    undecided = (pl.col("finish_reason") == "length") | pl.col("verdict").is_in(UNDECIDED)
+    return {
+        "rollouts": drawn.height,
+        "shared": rows.height - drawn.height,
+        "siblings": rollouts.filter(pl.col("source") == "sibling").height,
+        "tokens": int(drawn["n_tokens"].sum()),
+        "prompt_tokens": int(drawn["n_prompt_tokens"].sum()),
+        "correct": int((drawn["verdict"] == "correct").sum()),
+        "undecided": drawn.filter(undecided).height,
+        "truncated": int((drawn["finish_reason"] == "length").sum()),
+        "solutions": rollouts["completion_id"].n_unique(),
+        "rows": rollouts.height,
+    }
 
 
 def in_order(solutions: pl.DataFrame) -> Iterator[tuple[str, str, str | None, str, str]]:
@@ -74,66 +111,24 @@ def in_order(solutions: pl.DataFrame) -> Iterator[tuple[str, str, str | None, st
     return solutions.select(columns).sort("prompt_id", "text", "completion_id").iter_rows()
 
 
-def _counts(rollouts: pl.DataFrame, strategy: Strategy) -> pl.DataFrame:
-    """Rollouts, successes and undecided ones of every step, as far as the strategy reads its stream."""
-    cut = pl.col("finish_reason") == "length"
-    right = (pl.col("verdict") == "correct") & ~cut
-    rows = rollouts.with_columns(right=right, undecided=cut | pl.col("verdict").is_in(UNDECIDED))
-    step = ["completion_id", "step_index"]
-    if strategy == "first-success":
-        first = pl.col("sample_index").filter(pl.col("right")).min().over(step)
-        rows = rows.filter(first.is_null() | (pl.col("sample_index") <= first))
-    return rows.group_by(step).agg(
-        pl.len().cast(pl.Int32).alias("n_rollouts"),
-        pl.col("right").sum().cast(pl.Int32).alias("n_correct"),
-        pl.col("undecided").sum().cast(pl.Int32).alias("n_truncated"),
+def _draws(rollouts: pl.DataFrame) -> dict[tuple[str, int], tuple[tuple[Draw, ...], int, bool]]:
+    """(completion_id, step) -> its draws in order, how many were free, whether the gold was unreadable."""
+    undecided = (pl.col("finish_reason") == "length") | pl.col("verdict").is_in(UNDECIDED)
+    draw = pl.when(undecided).then(pl.lit("undecided")).when(pl.col("verdict") == "correct")
+    rows = (
+        rollouts.with_columns(
+            draw=draw.then(pl.lit("right")).otherwise(pl.lit("wrong")), free=pl.col("source") == "sibling"
+        )
+        .sort("completion_id", "step_index", ~pl.col("free"), "sample_index")
+        .group_by("completion_id", "step_index", maintain_order=True)
+        .agg("draw", pl.col("free").sum(), (pl.col("verdict") == "gold_unparseable").any())
     )
+    return {(name, t): (tuple(draws), free, lost) for name, t, draws, free, lost in rows.iter_rows()}
 
 
-def _step_rows(solutions: pl.DataFrame, policy: SplitPolicy) -> pl.DataFrame:
-    """The step texts of every solution in order, `last` marking the one that ends it."""
-    rows = [
-        (completion_id, prompt_id, t, step, t == len(steps) - 1)
-        for completion_id, prompt_id, _, text, _ in in_order(solutions)
-        for steps in [split_steps(text, policy)]
-        for t, step in enumerate(steps)
-    ]
-    names = ("completion_id", "prompt_id", "step_index", "text")
-    schema: dict[str, Any] = {name: STEPS[name] for name in names} | {"last": pl.Boolean}
-    return pl.DataFrame(rows, schema=schema, orient="row")
-
-
-def _judged(steps: pl.DataFrame, n: int, strategy: Strategy, threshold: float) -> pl.DataFrame:
-    """Labels and their strength from the counts of each step."""
-    k, finished, last = pl.col("n_correct"), pl.col("n_rollouts") - pl.col("n_truncated"), pl.col("last")
-    decided = (finished > 0) & (last | (pl.col("n_rollouts") >= n) | ((k > 0) & (threshold == 0)))
-    posterior = (k + 1) / (finished + 2) if strategy == "first-success" else pl.col("value")
-    name = f"mc-{strategy}-n{n}" + (f"-t{threshold:g}" if threshold else "")
-    steps = steps.with_columns(value=pl.when(finished > 0).then(k / finished))
-    steps = steps.with_columns(
-        label=pl.when(decided).then(pl.col("value") > threshold),
-        soft=pl.when(finished > 0).then(pl.when(last).then(pl.col("value")).otherwise(posterior)),
-        method=pl.when(last).then(pl.lit("outcome")).otherwise(pl.lit(name)),
-    )
-    counted = steps.select("n_correct", pl.col("n_rollouts") - pl.col("n_truncated"), "label", "last")
-    strength = [
-        None if label is None else 1.0 if is_last else confidence(right, of, threshold, label)
-        for right, of, label, is_last in counted.iter_rows()
-    ]
-    steps = steps.with_columns(confidence=pl.Series(strength, dtype=pl.Float64))
-    return steps.select(STEPS.names()).cast(STEPS).sort("completion_id", "step_index")
-
-
-@cache
-def confidence(k: int, n: int, threshold: float, label: bool) -> float:
-    """P(value > threshold), or of the contrary for a False label, after k of n finished rollouts right."""
-    # a uniform prior makes the value Beta(k+1, n-k+1), whose distribution function is a binomial tail
-    tail = _binomial_tail(n + 1, k + 1, threshold)
-    if k == 0:  # a dead prefix explains n failures with certainty, a live one with probability 1 / (n + 1)
-        tail = (1 + tail / (n + 1)) / (1 + 1 / (n + 1))
-    return 1 - tail if label else tail
-
-
-def _binomial_tail(n: int, k: int, p: float) -> float:
-    """P(at least k of n) for probability p each."""
-    return sum(comb(n, j) * p**j * (1 - p) ** (n - j) for j in range(k, n + 1))
+def _counts(seen: Evidence, t: int) -> tuple[int, int, int]:
+    """(draws, right ones, undecided ones) of step t; the last step's one draw is the solution itself."""
+    if t == seen.n_steps - 1:
+        return 1, int(seen.outcome == "right"), int(seen.outcome == "undecided")
+    right, decided = seen.counts(t)
+    return len(seen.draws[t]), right, len(seen.draws[t]) - decided

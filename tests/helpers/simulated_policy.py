@@ -69,7 +69,7 @@ def chains(n: int, seed: int, shortest: int = 4, longest: int = 10) -> list[Chai
 
 
 class SimulatedPolicy:
-    """Implements samplers.engine.Engine: `flight` requests at a time (None: all), the newest answered first.
+    """Implements samplers.engine.Engine: `flight` requests at a time (None: all); number `answers` is next.
 
     It is interrupted after `fail_after` calls and cuts an answer with probability `truncate`. A `wordy`
     policy opens its lines in different words, so that hardly any two solutions share a prefix.
@@ -87,6 +87,7 @@ class SimulatedPolicy:
         self.calls = 0
         self.fail_after: int | None = None
         self.flight: int | None = None
+        self.answers = -1  # the newest: any order is allowed, so not the order of asking
         self.busy: list[int] = []  # requests in flight at each answer
 
     def render(self, request: Request) -> list[str]:
@@ -100,9 +101,9 @@ class SimulatedPolicy:
                 raise KeyboardInterrupt
             self.calls += 1
             self.busy.append(len(flight))
-            request = flight.pop()  # any order is allowed, so not the order of asking
+            request = flight.pop(self.answers)
             yield request, self._answer(request)
-            flight += islice(source, 1)
+            flight += islice(source, self.flight and self.flight - len(flight))
 
     def close(self) -> None:
         pass

@@ -4,27 +4,67 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labelers.segment import split_steps
+from labelers.segment import Split, split_steps
 
-POLICIES = ["newline", "blank-line", "step"]
+LINES = [Split("newline"), Split("blank-line"), Split("step")]
+SENTENCE = Split("sentence")
+MARKS = [Split("separator", "ки"), Split("separator", "\n\n"), Split("separator", "aa")]
+SPLITS = [*LINES, SENTENCE, *MARKS]
 PIECES = st.sampled_from(
-    ["a", " ", "\n", "\n\n", "\r\n", "\t", "Step 1: ", "Step 2.", "\u2028", "\f", "é", "**"]
+    [
+        "a",
+        "A",
+        " ",
+        "\n",
+        "\n\n",
+        "\r\n",
+        "\t",
+        "Step 1: ",
+        "Step 2.",
+        "\u2028",
+        "\f",
+        "é",
+        "**",
+        "ки",
+        "1.",
+        "3.5",
+    ]
+    + [
+        ".",
+        "! ",
+        "?",
+        ". ",
+        "e.g. ",
+        "Fig. 2",
+        "$",
+        "$x = 1. Y$",
+        "\\[",
+        "\\]",
+        "。",
+        "a. B",
+        '."',
+        "...",
+        "\x00",
+    ]
 )
+TEXTS = st.one_of(st.text(), st.lists(PIECES).map("".join))
+each_split = pytest.mark.parametrize("split", SPLITS, ids=repr)
 
 
-@pytest.mark.parametrize("policy", POLICIES)
-@given(text=st.one_of(st.text(), st.lists(PIECES).map("".join)))
-def test_steps_concatenate_to_the_text_and_no_step_is_blank(policy, text):
-    steps = split_steps(text, policy)
+@each_split
+@given(text=TEXTS)
+def test_steps_concatenate_to_the_text_and_no_step_is_blank(split, text):
+    steps = split_steps(text, split)
     assert "".join(steps) == text
-    assert all(step.strip() for step in steps) or (len(steps) == 1 and not text.strip())
+    blank = [not step.removesuffix(split.separator).strip() for step in steps]
+    assert not any(blank) or len(steps) == 1
 
 
-@pytest.mark.parametrize("policy", POLICIES)
-@given(text=st.lists(PIECES).map("".join), cut=st.integers(0, 5))
-def test_a_prefix_of_steps_splits_into_the_same_steps(policy, text, cut):
-    steps = split_steps(text, policy)
-    assert split_steps("".join(steps[:cut]), policy) == steps[:cut]
+@each_split
+@given(text=TEXTS, cut=st.integers(0, 5))
+def test_a_prefix_of_steps_splits_into_the_same_steps(split, text, cut):
+    steps = split_steps(text, split)
+    assert split_steps("".join(steps[:cut]), split) == steps[:cut]
 
 
 def test_newline_makes_every_line_a_step_and_attaches_empty_lines_to_the_step_before():
@@ -33,22 +73,62 @@ def test_newline_makes_every_line_a_step_and_attaches_empty_lines_to_the_step_be
 
 
 def test_blank_line_keeps_the_lines_of_a_paragraph_together():
-    assert split_steps("a\nb\n\nc\n \t\n\nd\n", "blank-line") == ["a\nb\n\n", "c\n \t\n\n", "d\n"]
+    assert split_steps("a\nb\n\nc\n \t\n\nd\n", Split("blank-line")) == ["a\nb\n\n", "c\n \t\n\n", "d\n"]
 
 
 def test_step_heads_begin_steps_and_a_preamble_belongs_to_the_first():
     text = (
         "Let us see.\nStep 1: add\n3 + 4 = 7\n\n**Step 2:** double\n## Step 3. done\nin step 2: we\nstep back"
     )
-    assert split_steps(text, "step") == [
+    assert split_steps(text, Split("step")) == [
         "Let us see.\nStep 1: add\n3 + 4 = 7\n\n",
         "**Step 2:** double\n",
         "## Step 3. done\nin step 2: we\nstep back",
     ]
-    assert split_steps("no heads\nat all", "step") == ["no heads\nat all"]
+    assert split_steps("no heads\nat all", Split("step")) == ["no heads\nat all"]
 
 
-def test_an_empty_text_has_no_steps_and_an_unknown_policy_is_named():
-    assert split_steps("") == []
-    with pytest.raises(ValueError, match="'sentence'.*blank-line"):
-        split_steps("a", "sentence")
+def test_a_separator_ends_its_step_and_stays_in_it():
+    split = Split("separator", " ки\n")
+    assert split_steps("one ки\ntwo ки\n", split) == ["one ки\n", "two ки\n"]
+    assert split_steps(" ки\none ки\n ки\ntwo", split) == [" ки\none ки\n ки\n", "two"]
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        ["It is 3.5 m. ", "Is it? ", "Yes! ", '"Good." ', "So we go on... and stop."],
+        ["She pays $5. ", "He has $6 left. ", "Done."],
+        ["Let $x = 1. Y$ and \\(a. B\\) hold.  ", "Then \\[ c = 2. D \\] follows."],
+        ["Add the parts, e.g. Two and three. ", "See Fig. 3, Eq. (4) and No. 5. ", "No. ", "Dr. Who vs. Me."],
+        ["1. First add. ", "It is 5. ", "Then go on.\n", "2. Double it.\n\n", "(a) B.\n", "b. C"],
+        ["The line goes through A. ", "Then B"],
+        ["Total: 5\n", "Next line\r\n", "x = 3. no capital follows"],
+        ["你好。", "再见！", "好"],
+        ["It is approx. Five and w.r.t. X it holds. ", "Ok"],
+    ],
+)
+def test_sentences_end_where_a_reader_would_end_them(steps):
+    assert split_steps("".join(steps), SENTENCE) == steps
+
+
+@pytest.mark.parametrize("text", [".", "\\[", "$", " ", ". ", "$a", "\n", "a.b ", "1. ", "$$", ".\u201d"])
+def test_a_long_hostile_text_is_cut_in_linear_time(text):
+    assert "".join(split_steps(text * 50_000, SENTENCE)) == text * 50_000
+
+
+def test_an_empty_text_has_no_steps():
+    assert [split_steps("", split) for split in SPLITS] == [[]] * len(SPLITS)
+
+
+@pytest.mark.parametrize(
+    ("split", "message"),
+    [
+        (Split("word"), "'word'.*blank-line"),
+        (Split("separator"), "separator goes with"),
+        (Split("newline", "x"), "separator goes with"),
+    ],
+)
+def test_a_policy_that_makes_no_sense_is_refused(split, message):
+    with pytest.raises(ValueError, match=message):
+        split_steps("a", split)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -170,3 +171,50 @@ def test_log_probabilities_survive_the_ledger(ledger: Ledger) -> None:
     fresh = [done for _, done in sample_through(ledger, Sure(), [ask("a")])]
     again = [done for _, done in sample_through(ledger, Sure(), [ask("a")])]
     assert fresh[0].logprobs == again[0].logprobs == ({"A": -0.1, "B": -2.5},)
+
+
+class Waiting(CountingEngine):
+    """Takes one request at a time and looks for another after each answer."""
+
+    def sample(self, requests: Iterable[Request]) -> Iterator[tuple[Request, Completion]]:
+        source = iter(requests)
+        while (request := next(source, None)) is not None:
+            self.asked.append(request)
+            yield self._answer(request)
+
+
+class Chain:
+    """The next question comes up when the last one is answered."""
+
+    def __init__(self, length: int) -> None:
+        self.ready, self.left = [ask("question 0")], length - 1
+
+    def __iter__(self) -> Chain:
+        return self
+
+    def __next__(self) -> Request:
+        if not self.ready:
+            raise StopIteration
+        return self.ready.pop()
+
+    def answered(self) -> None:
+        if self.left:
+            self.ready.append(ask(f"question {self.left}"))
+            self.left -= 1
+
+
+def test_requests_that_follow_from_an_answer_are_taken_up_at_once(ledger: Ledger) -> None:
+    engine, chain = Waiting(), Chain(5)
+    for _ in sample_through(ledger, engine, chain):
+        chain.answered()
+    assert len(engine.asked) == 5
+
+
+def test_rejected_requests_go_to_who_takes_them_over_and_are_then_no_error(ledger: Ledger) -> None:
+    refused: list[Request] = []
+    requests = [ask(f"too long {i}") for i in range(3)]
+    answers = sample_through(ledger, CountingEngine(), requests, rejected=lambda r, _: refused.append(r))
+    assert list(answers) == []
+    assert {id(request) for request in refused} == {id(request) for request in requests}
+    with pytest.raises(EngineError, match="every one of 3"):
+        list(sample_through(ledger, CountingEngine(), requests))
