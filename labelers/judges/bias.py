@@ -1,100 +1,139 @@
-"""How far a judge can be trusted: its biases on any pairs, its accuracy on pairs a verifier has decided.
+"""A judge's biases over one dataset: position, length, its own family, and what it could not be read on.
 
-Rates are over the judgements that can show them, each with its count; null when there are none. Accuracies
-come with Wilson's 95 % score interval (Wilson 1927, J. Am. Stat. Assoc. 22).
+Rates are over what can show them, each with its count and 95 % interval; null where there is nothing. Nothing
+here changes a label: it is an audit that goes with the data.
+
+Position. An unbiased judge that is unsure of a pair changes its mind with the order as often towards the
+first text as towards the second, so `flips_to_first` is 1/2 without a position bias, however hard the pairs
+are. For a judge that draws its verdicts with a bias of b logits towards what it sees first it is sigmoid(2
+b), whatever the pairs: P(first, first) / P(second, second) = exp(2 b).
+
+Length. The rate at which the longer text wins also holds that longer may be better. `length_coefficient` is
+w in
+
+    P(a preferred) = sigmoid(w tanh(d / s) + v t)        d = len(a) - len(b) in characters, s its deviation
+
+with t = +1, -1, 0 for a right, b right, not decided by a verifier, where verdicts are given (the length
+term of length-controlled AlpacaEval, Dubois et al. 2024, arXiv 2404.04475, with truth in place of the
+model's quality).
 """
 
 from __future__ import annotations
 
-from math import sqrt
+from math import log
 from typing import Any
 
+import numpy as np
 import polars as pl
 
-from labelers.judges.pairwise import PAIR, consensus
+from labelers.judges import logistic
+from labelers.judges.asking import last_attempts
+from labelers.judges.choosing import PAIR
+from labelers.judges.families import self_family
+from labelers.judges.pairwise import consensus
+from labelers.judges.truth import with_truth
+from labelers.proportions import Z95, rate
 
-Z95 = 1.959964
+ANSWER = (*PAIR, "order", "judge", "template_hash", "sample_index")  # one per question and sample
+MIN_PAIRS = 10  # fewer say nothing of a coefficient
 
 
-def bias_report(judgements: pl.DataFrame, completions: pl.DataFrame) -> dict[str, Any]:
-    """Position, length and self-preference statistics of one judge's JUDGEMENTS.
+def bias_report(
+    judgements: pl.DataFrame, completions: pl.DataFrame, verdicts: pl.DataFrame | None = None
+) -> dict[str, Any]:
+    """Statistics of one judge's JUDGEMENTS; `verdicts` separate what is longer from what is right.
 
     `position_flip` is the share of pairs, read in both orders, whose two verdicts differ; `first_position`
-    the share of decided judgements won by what was seen first; `longer_wins` the share of agreed preferences,
-    between texts of different length, won by the longer; `self_judged` the share of pairs in which the judge
-    is the model that wrote one of the two.
+    the share of decided verdicts for what was seen first; `longer_wins` the share of preferences, between
+    texts of different length, for the longer; `retried` the share of questions asked again because the
+    first reply could not be read, `unparsed` the share of those that could not be read at all.
     """
-    agreed = _with_texts(consensus(judgements), completions)
-    readable = agreed.filter(~pl.col("rejected").is_in(["unparsed", "one_order"]).fill_null(False))
-    decided = judgements.filter(pl.col("verdict").is_in(["A", "B"]))
-    first_won = (decided["verdict"] == "A") == (decided["order"] == "ab")
-    clear = agreed.filter(pl.col("preference").is_not_null() & (pl.col("length_a") != pl.col("length_b")))
-    longer_won = (clear["preference"] == "A") == (clear["length_a"] > clear["length_b"])
-    own = (agreed["judge"] == agreed["model_a"]) | (agreed["judge"] == agreed["model_b"])
+    final = last_attempts(judgements, *ANSWER)
+    agreed = consensus(judgements)
     return {
         "pairs": agreed.height,
         "judgements": judgements.height,
-        "preferences": int(agreed["preference"].is_not_null().sum()),
+        "preferences": agreed.height - agreed["preference"].null_count(),
         "rejected": dict(sorted(agreed["rejected"].drop_nulls().value_counts().iter_rows())),
-        "unparsed": _rate(judgements["verdict"] == "unparsed"),
-        "ties": _rate(judgements["verdict"] == "tie"),
-        "position_flip": _rate((readable["rejected"] == "order_flip").fill_null(False)),
-        "first_position": _rate(first_won),
-        "longer_wins": _rate(longer_won),
-        "position_bias_logits": agreed["position_bias"].mean(),
-        "self_judged": _rate(own),
-        "self_judging": bool(own.any()),
+        "unparsed": _rate(final["verdict"] == "unparsed"),
+        "retried": _rate(final["attempt"] > 0),
+        "ties": _rate(final["verdict"] == "tie"),
+        **_position(agreed, final),
+        **preference_bias(agreed, completions, verdicts),
     }
 
 
-def calibrate(judgements: pl.DataFrame, verdicts: pl.DataFrame) -> dict[str, Any]:
-    """The judge against a verifier, on the pairs of one correct and one incorrect completion.
-
-    `accuracy` is that of agreed preferences, `coverage` the share of the pairs that have one, `single` the
-    accuracy of the decided judgements taken one by one.
-    """
-    pairs = _with_truth(consensus(judgements), verdicts)
-    preferred = pairs.filter(pl.col("preference").is_not_null())
-    single = _with_truth(judgements.filter(pl.col("verdict").is_in(["A", "B"])), verdicts)
+def preference_bias(
+    agreed: pl.DataFrame, completions: pl.DataFrame, verdicts: pl.DataFrame | None = None
+) -> dict[str, Any]:
+    """What CONSENSUS rows of one judge show, those too that its scores imply: length and own family."""
+    clear = _with_lengths(agreed.filter(pl.col("preference").is_not_null()), completions)
     return {
-        "pairs": pairs.height,
-        "coverage": _rate(pairs["preference"].is_not_null()),
-        "accuracy": _rate(preferred["preference"] == preferred["truth"]),
-        "single": _rate(single["verdict"].cast(pl.String) == single["truth"]),
+        "longer_wins": _rate((clear["preference"] == "A") == (clear["longer_by"] > 0)),
+        "length_coefficient": _length_coefficient(clear, verdicts),
+        **self_family(agreed, completions, verdicts),
     }
 
 
-def wilson(successes: int, n: int, z: float = Z95) -> tuple[float, float]:
-    """Wilson's score interval for a proportion."""
-    centre, spread = successes + z * z / 2, z * sqrt(successes * (n - successes) / n + z * z / 4)
-    return max(0.0, (centre - spread) / (n + z * z)), min(1.0, (centre + spread) / (n + z * z))
+def _position(agreed: pl.DataFrame, final: pl.DataFrame) -> dict[str, Any]:
+    readable = agreed.filter(~pl.col("rejected").is_in(["unparsed", "one_order"]).fill_null(False))
+    decided = final.filter(pl.col("verdict").is_in(["A", "B"])).with_columns(
+        first=(pl.col("verdict") == "A") == (pl.col("order") == "ab")
+    )
+    both = decided.group_by(name for name in ANSWER if name != "order").agg(
+        pl.len(), always_first=pl.col("first").all(), never_first=(~pl.col("first")).all()
+    )
+    flips = both.filter((pl.col("len") == 2) & (pl.col("always_first") | pl.col("never_first")))
+    return {
+        "position_flip": _rate((readable["rejected"] == "order_flip").fill_null(False)),
+        "first_position": _rate(decided["first"]),
+        "flips_to_first": _rate(flips["always_first"]),
+        "position_bias_logits": _bias_logits(agreed, final, flips["always_first"]),
+    }
+
+
+def _bias_logits(agreed: pl.DataFrame, final: pl.DataFrame, to_first: pl.Series) -> float | None:
+    """From log-probabilities, else from the flips of several samples; one verdict has no scale of its own."""
+    if final["logprob_a"].null_count() < final.height:
+        return agreed["position_bias"].mean()  # type: ignore[return-value]
+    if not final.filter(pl.col("sample_index") > 0).height:
+        return None
+    first = int(to_first.sum())
+    return log((first + 0.5) / (len(to_first) - first + 0.5)) / 2
+
+
+def _length_coefficient(clear: pl.DataFrame, verdicts: pl.DataFrame | None) -> dict[str, Any]:
+    """w as {estimate, se, n, low, high}; null below MIN_PAIRS pairs of texts that differ in length."""
+    n = clear.height
+    if n < MIN_PAIRS:
+        return {"estimate": None, "se": None, "n": n, "low": None, "high": None}
+    by = clear["longer_by"].to_numpy()
+    spread = np.sqrt(np.mean(by.astype(float) ** 2))
+    features = [np.tanh(by / spread), *([_truth(clear, verdicts)] if verdicts is not None else [])]
+    fitted = logistic.fit(
+        np.column_stack(features), (clear["preference"] == "A").to_numpy(), clear["prompt_id"].to_numpy()
+    )
+    w, se = float(fitted.coefficients[0]), float(fitted.errors[0])
+    return {"estimate": w, "se": se, "n": n, "low": w - Z95 * se, "high": w + Z95 * se}
+
+
+def _truth(clear: pl.DataFrame, verdicts: pl.DataFrame) -> np.ndarray:
+    """+1 where a is right and b is not, -1 the other way round, 0 where no verifier decides."""
+    known = with_truth(clear.select(PAIR), verdicts).unique(PAIR)
+    sign = pl.when(pl.col("truth") == "A").then(1.0).when(pl.col("truth") == "B").then(-1.0).otherwise(0.0)
+    joined = clear.join(known, on=PAIR, how="left", maintain_order="left")
+    return joined.select(sign).to_series().to_numpy()
+
+
+def _with_lengths(pairs: pl.DataFrame, completions: pl.DataFrame) -> pl.DataFrame:
+    """The pairs whose texts differ in length, with `longer_by`: characters that a has more than b."""
+    lengths = completions.select("completion_id", length=pl.col("text").str.len_chars().cast(pl.Int64))
+    for side in "ab":
+        named = lengths.rename({"completion_id": f"{side}_id", "length": f"length_{side}"})
+        pairs = pairs.join(named, on=f"{side}_id")
+    pairs = pairs.with_columns(longer_by=pl.col("length_a") - pl.col("length_b"))
+    return pairs.filter(pl.col("longer_by") != 0).sort(*PAIR, "judge", "template_hash")
 
 
 def _rate(hits: pl.Series) -> dict[str, Any]:
-    n, k = len(hits), int(hits.sum())
-    low, high = wilson(k, n) if n else (None, None)
-    return {"rate": k / n if n else None, "n": n, "low": low, "high": high}
-
-
-def _with_texts(pairs: pl.DataFrame, completions: pl.DataFrame) -> pl.DataFrame:
-    """`length_a`, `model_a`, `length_b`, `model_b` beside each pair."""
-    facts = completions.select("completion_id", "model", length=pl.col("text").str.len_chars())
-    for side in "ab":
-        named = facts.rename({name: f"{name}_{side}" for name in ("model", "length")})
-        pairs = pairs.join(named, left_on=f"{side}_id", right_on="completion_id", how="left")
-    return pairs.sort(PAIR)
-
-
-def _with_truth(rows: pl.DataFrame, verdicts: pl.DataFrame) -> pl.DataFrame:
-    """The rows whose pair a verifier decides, with `truth`: the side that is correct."""
-    known = verdicts.select("completion_id", pl.col("verdict").cast(pl.String))
-    for side in "ab":
-        named = known.rename({"verdict": f"is_{side}"})
-        rows = rows.join(named, left_on=f"{side}_id", right_on="completion_id")
-    truth = (
-        pl.when((pl.col("is_a") == "correct") & (pl.col("is_b") == "incorrect"))
-        .then(pl.lit("A"))
-        .when((pl.col("is_b") == "correct") & (pl.col("is_a") == "incorrect"))
-        .then(pl.lit("B"))
-    )
-    return rows.with_columns(truth=truth).filter(pl.col("truth").is_not_null())
+    return rate(int(hits.sum()), len(hits))

@@ -1,115 +1,136 @@
-"""What a judge decided, read strictly from its reply: A, B, tie, or unparsed. Never a guess.
+"""Which candidate a judge chose, read strictly from its reply: a letter, or nothing. Never a guess.
 
-A reply *mentions* a verdict where it writes `[[word]]` or "final verdict:". The last line with a mention
-decides, and only if that line is a verdict and nothing else: `[[A]]`, `[[B]]`, `[[C]]` (a tie), or
-"FINAL VERDICT: A", perhaps behind a lead-in such as "Therefore, my final verdict is:". So a reply that ends
-with a quoted, doubted, or double verdict is unparsed. Everything up to `</think>` is ignored, and a reply
-that never finishes thinking is unparsed.
+The last line (`labelers.judges.last_line`) must be a verdict and nothing else, in one of the forms
 
-Why so strict: readers that take the first match, or any match, are steered by text quoted from a candidate,
-by words like INCORRECT that contain CORRECT, and by ratings such as 9/10 (reference cases in the tests).
+    [[A]]                      perhaps behind a lead-in: "Therefore, my final verdict is: [[A]]", or behind
+                               words that say the same: "Solution A is better. [[A]]"
+    FINAL VERDICT: A           the word "verdict", a colon or "is", the letter
+    [[A>>B]]                   on the five-level scale of Arena-Hard (arXiv 2406.11939): >> > = < <<
 
-Where the engine gave log-probabilities, `verdict_logprobs` reads those of the two letters at the very token
-that carried the verdict.
+A last line that quotes, doubts, explains or doubles its verdict is no verdict, and neither is a verdict that
+something else follows: whatever that is, it was the judge's last word.
 """
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Sequence
+from functools import lru_cache
 from typing import Literal, NamedTuple
+
+from labelers.judges.last_line import LEAD_IN, Line, is_decoration, is_lead_in, last_lines, stands_alone
 
 JudgeVerdict = Literal["A", "B", "tie", "unparsed"]
 
-MIN_COVERAGE = 0.9  # P(A) + P(B) below this: the letters do not speak for the judge
-MAX_LINE = 120  # a longer line holds more than a verdict, and would be slow to match
-
-_THINK_TAG = re.compile(r"<(/?)think(?:ing)?>", re.IGNORECASE)
-_LINE = re.compile(r"[^\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+")
-_MENTION = re.compile(r"\[\[\s*[A-Za-z][^\[\]]{0,12}\]\]|\bfinal\W{1,4}verdict\W{0,4}:", re.IGNORECASE)
-_DECOR = r"[\s*_`#]*"
-_LEAD = (
-    r"(?:(?:so|thus|hence|therefore|overall|in conclusion)\b[,:]?\s+)?"
-    r"(?:(?:(?:my|the|our)\s+)?(?:final\s+)?(?:verdict|decision|judge?ment|choice|answer)(?:\s+is)?\s*:?)?"
+LETTER_WORDS = LEAD_IN | frozenset(
+    "better best one response solution winner choose pick prefer select".split()
 )
-_BRACKETED = re.compile(rf"{_DECOR}(?i:{_LEAD}){_DECOR}(?P<all>(?:\[\[[ABC]\]\][\s,;*_`]*)+)\.?{_DECOR}")
-_PLAIN = re.compile(rf"{_DECOR}(?i:final\s+verdict){_DECOR}:{_DECOR}(?P<all>[ABC]){_DECOR}\.?{_DECOR}")
-_LETTER = re.compile(r"(?<=\[\[)[ABC](?=\]\])")
+
+_KIND = "(?:solution |response |answer |candidate |assistant )?"
+_BETTER = "(?:clearly |much |slightly )?(?:the )?(?:better|best|winner)(?: one| solution| response| answer)?"
+_EVEN = "(?:equally )?(?:good|bad|correct|right|wrong|equal)"
+_TIE = re.compile(
+    rf"(?<!\w)(?:it is a tie|neither (?:one )?is better|(?:both|they)(?: solutions| answers)? are {_EVEN})(?!\w)",
+    re.IGNORECASE,
+)
 _MEANING: dict[str, JudgeVerdict] = {"A": "A", "B": "B", "C": "tie"}
+_VERDICT_LABEL = re.compile(r"(?:my |the )?(?:final )?verdict(?: is)?\s*:?", re.IGNORECASE)
+_LEVEL = re.compile(r"\[\[ ?(?:(A) ?(>>?|=|<<?) ?(B)|(B) ?(>>?|=|<<?) ?(A)) ?\]\]")
+_LEVELS: dict[str, tuple[JudgeVerdict, bool]] = {
+    "A>>B": ("A", True),
+    "A>B": ("A", False),
+    "A=B": ("tie", False),
+    "A<B": ("B", False),
+    "A<<B": ("B", True),
+}
+_MIRRORED = {">": "<", "<": ">", "=": "="}
+
+
+class ParsedLetter(NamedTuple):
+    letter: str | None
+    at: int  # index in the reply of the character that says it; -1: there is none
 
 
 class ParsedVerdict(NamedTuple):
     verdict: JudgeVerdict
-    at: int  # index in the reply of the letter that says it; -1: there is none
+    at: int
 
 
-UNPARSED = ParsedVerdict("unparsed", -1)
+class ParsedLevel(NamedTuple):
+    verdict: JudgeVerdict
+    strong: bool  # "much better": [[A>>B]]
+    at: int
+
+
+NO_LETTER = ParsedLetter(None, -1)
 
 
 def parse_verdict(reply: str) -> ParsedVerdict:
-    """The verdict of one judge reply, in the judge's own letters (not un-swapped)."""
-    start = 0
-    for tag in _THINK_TAG.finditer(reply):
-        start = tag.end() if tag[1] else -1
-    if start < 0:
-        return UNPARSED
-    mentions = [line for line in _LINE.finditer(reply, start) if _MENTION.search(line[0])]
-    return _read_line(mentions[-1]) if mentions else UNPARSED
+    """The verdict on two candidates, in the judge's own letters (not un-swapped); C is a tie."""
+    letter, at = _read(reply, "ABC", tie="C")
+    return ParsedVerdict(_MEANING[letter] if letter else "unparsed", at)
 
 
-def _read_line(line: re.Match[str]) -> ParsedVerdict:
-    """The verdict of a line that is nothing else; unparsed for any other line, or for two that differ."""
-    if len(line[0]) > MAX_LINE:
-        return UNPARSED
-    if found := _PLAIN.fullmatch(line[0]):
-        return ParsedVerdict(_MEANING[found["all"]], line.start() + found.start("all"))
-    if found := _BRACKETED.fullmatch(line[0]):
-        letters = list(_LETTER.finditer(line[0]))
-        if len({letter[0] for letter in letters}) == 1:
-            return ParsedVerdict(_MEANING[letters[-1][0]], line.start() + letters[-1].start())
-    return UNPARSED
+def parse_choice(reply: str, letters: str) -> ParsedLetter:
+    """The one of `letters` (upper case) that the reply chooses."""
+    return _read(reply, letters)
 
 
-def verdict_logprobs(reply: str, logprobs: Sequence[dict[str, float]], at: int) -> tuple[float, float] | None:
-    """log P of the letters A and B at the token that wrote `reply[at]`.
-
-    None where the tokens cannot be laid along the reply, where either letter is missing from the recorded
-    alternatives, or where both together cover less than `MIN_COVERAGE`: nothing is filled in.
-    """
-    starts = _token_starts(reply, logprobs) if at >= 0 else None
-    if not starts:
-        return None
-    index = max(i for i, (begin, _) in enumerate(starts) if begin <= at)
-    begin, token = starts[index]
-    offset = at - begin
-    if offset >= len(token):
-        return None
-    found = [logprobs[index].get(token[:offset] + letter + token[offset + 1 :]) for letter in "AB"]
-    if found[0] is None or found[1] is None or math.exp(found[0]) + math.exp(found[1]) < MIN_COVERAGE:
-        return None
-    return found[0], found[1]
+def _read(reply: str, letters: str, tie: str = "") -> ParsedLetter:
+    last, before = last_lines(reply)
+    bracketed, plain = _forms(letters)
+    if found := list(bracketed.finditer(last.text)):
+        said = {one[1].upper() for one in found}
+        alone = len(said) == 1 and stands_alone(last.text, found, LETTER_WORDS, _same_in_words(*said, tie))
+        return _said(last, found[-1]) if alone else NO_LETTER
+    if (one := plain.search(last.text)) and is_decoration(last.text[one.end() :]):
+        lead = last.text[: one.start()]
+        if _labels(lead) or (is_decoration(lead) and _labels(before.text)):
+            return _said(last, one)
+    return NO_LETTER
 
 
-def _token_starts(reply: str, logprobs: Sequence[dict[str, float]]) -> list[tuple[int, str]] | None:
-    """(start, token) of the tokens that spell the reply, likelier tokens tried first; None if none do.
+def parse_level(reply: str) -> ParsedLevel:
+    """The verdict of a reply on the five-level scale."""
+    last, _ = last_lines(reply)
+    found = list(_LEVEL.finditer(last.text))
+    levels = {_level(one) for one in found}
+    if len(levels) != 1:
+        return ParsedLevel("unparsed", False, -1)
+    verdict, strong = _LEVELS[levels.pop()]
+    if not stands_alone(last.text, found, LETTER_WORDS, _same_in_words(verdict, "tie")):
+        return ParsedLevel("unparsed", False, -1)
+    return ParsedLevel(verdict, strong, last.start + found[-1].start() + 2)
 
-    Tokens after the end of the reply (an end-of-turn marker) are left out.
-    """
-    path: list[tuple[int, str]] = []
-    stack = [(0, 0, "")]
-    seen: set[tuple[int, int]] = set()
-    while stack:
-        index, begin, token = stack.pop()
-        del path[max(0, index - 1) :]
-        if index:
-            path.append((begin, token))
-        end = begin + len(token)
-        if end == len(reply):
-            return path
-        if index == len(logprobs) or (index, end) in seen:
-            continue
-        seen.add((index, end))
-        fits = sorted((lp, tok) for tok, lp in logprobs[index].items() if tok and reply.startswith(tok, end))
-        stack += [(index + 1, end, tok) for _, tok in fits]
-    return None
+
+def _level(found: re.Match[str]) -> str:
+    if found[1]:
+        return f"A{found[2]}B"
+    return f"A{''.join(_MIRRORED[sign] for sign in found[5])}B"
+
+
+@lru_cache(maxsize=64)
+def _same_in_words(letter: str, tie: str) -> re.Pattern[str]:
+    """What a lead-in may say of the candidate that the verdict names, and of no other."""
+    if letter == tie:
+        return _TIE
+    of_another = rf"(?: than (?i:{_KIND})[A-Z])?"
+    return re.compile(rf"(?<!\w)(?i:{_KIND}){letter} (?i:is {_BETTER}|wins){of_another}(?!\w)")
+
+
+def _said(line: Line, found: re.Match[str]) -> ParsedLetter:
+    return ParsedLetter(found[1].upper(), line.start + found.start(1))
+
+
+def _labels(text: str) -> bool:
+    """Does `text` announce a verdict, and say nothing else?"""
+    label = _VERDICT_LABEL.search(text)
+    return label is not None and is_lead_in(text, LETTER_WORDS) and is_decoration(text[label.end() :])
+
+
+@lru_cache(maxsize=32)
+def _forms(letters: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
+    kind = "(?:[Ss]olution |[Rr]esponse |[Aa]nswer |[Cc]andidate )?"
+    return (
+        re.compile(rf"\[\[ ?([{letters}{letters.lower()}]) ?\]\]"),
+        re.compile(rf"(?<![^\W_])\[?{kind}([{letters}])\]?(?=[\s*_`.]*$)"),
+    )

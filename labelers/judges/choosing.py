@@ -1,0 +1,91 @@
+"""Which completions a judge is shown together, chosen by content alone: ids and texts, never row numbers.
+
+Order in a table tells nothing, so adding, removing or shuffling rows leaves the choices for other prompts as
+they are, and what stands first in a pair or a group says nothing about its quality.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Literal, get_args
+
+import polars as pl
+
+from store.ids import content_id
+
+PairMode = Literal["right-wrong", "random"]
+
+PAIRS = pl.Schema({"prompt_id": pl.String(), "a_id": pl.String(), "b_id": pl.String()})
+PAIR = list(PAIRS)
+GROUPS = pl.Schema({"prompt_id": pl.String(), "completion_ids": pl.List(pl.String())})
+
+
+def choose_pairs(
+    completions: pl.DataFrame,
+    verdicts: pl.DataFrame | None = None,
+    per_prompt: int = 4,
+    seed: int = 0,
+    mode: PairMode = "random",
+) -> pl.DataFrame:
+    """At most `per_prompt` pairs of different texts of each prompt, chosen by content alone.
+
+    `right-wrong` pairs a correct with an incorrect completion (`verdicts` says which), `random` any two.
+    Which of the two is a_id follows from the ids, so it tells nothing about their quality.
+    """
+    if mode not in get_args(PairMode) or (mode == "right-wrong" and verdicts is None):
+        modes = ", ".join(get_args(PairMode))
+        raise ValueError(f"choose_pairs: mode {mode!r}; one of {modes}; right-wrong needs verdicts")
+    rows = _distinct(completions)
+    if verdicts is not None:
+        rows = rows.join(verdicts.select("completion_id", "verdict"), on="completion_id", how="left")
+    else:
+        rows = rows.with_columns(verdict=pl.lit(None, dtype=pl.String))
+    groups: dict[str, list[tuple[str, str | None]]] = {}
+    for prompt_id, completion_id, verdict in rows.select("prompt_id", "completion_id", "verdict").iter_rows():
+        groups.setdefault(prompt_id, []).append((completion_id, verdict))
+    chosen = [
+        (prompt_id, *sorted(pair))
+        for prompt_id, group in groups.items()
+        for pair in _pair_up(sorted(group, key=lambda row: content_id(seed, row[0])), per_prompt, mode)
+    ]
+    return pl.DataFrame(chosen, schema=PAIRS, orient="row").sort(PAIR)
+
+
+def _pair_up(group: list[tuple[str, str | None]], limit: int, mode: PairMode) -> list[tuple[str, str]]:
+    """Pairs along the diagonals of left x right: every completion is used before one is used again."""
+    ids = [completion_id for completion_id, _ in group]
+    left = [i for i, verdict in group if verdict == "correct"] if mode == "right-wrong" else ids
+    right = [i for i, verdict in group if verdict == "incorrect"] if mode == "right-wrong" else ids
+    found: dict[frozenset[str], tuple[str, str]] = {}
+    for step, at in product(range(len(right)), range(len(left))):
+        if len(found) >= limit:
+            break
+        pair = (left[at], right[(at + step) % len(right)])
+        if pair[0] != pair[1]:
+            found.setdefault(frozenset(pair), pair)
+    return list(found.values())
+
+
+def choose_groups(
+    completions: pl.DataFrame, size: int = 4, per_prompt: int = 1, seed: int = 0
+) -> pl.DataFrame:
+    """GROUPS of `size` different texts, at most `per_prompt` of each prompt and no completion in two.
+
+    What is left over of a prompt makes a smaller group, unless it is a single completion.
+    """
+    by_prompt: dict[str, list[str]] = {}
+    for prompt_id, completion_id in _distinct(completions).select("prompt_id", "completion_id").iter_rows():
+        by_prompt.setdefault(prompt_id, []).append(completion_id)
+    groups: list[tuple[str, list[str]]] = []
+    for prompt_id, ids in by_prompt.items():
+        shuffled = sorted(ids, key=lambda i: content_id("group", seed, i))
+        cut = [shuffled[start : start + size] for start in range(0, len(shuffled), size)]
+        groups += [(prompt_id, ids) for ids in cut[:per_prompt] if len(ids) > 1]
+    table = pl.DataFrame(groups, schema=GROUPS, orient="row")
+    return table.sort("prompt_id", pl.col("completion_ids").list.first())
+
+
+def _distinct(completions: pl.DataFrame) -> pl.DataFrame:
+    """One completion of each text of a prompt."""
+    by_id = completions.sort("completion_id")
+    return by_id.unique(["prompt_id", "text"], keep="first", maintain_order=True)

@@ -1,0 +1,176 @@
+"""Best-of-K ranking: the judge picks the best of up to 26 candidates, shown once in each of K rotations.
+
+Every candidate stands once at every place, so a bias b_p of place p that adds to the log-probability cancels:
+with q_c the quality of candidate c and x_rc the log-probability of its letter in rotation r,
+
+    x_rc = q_c + b_p(r, c) + const_r      score_c = softmax_c(mean_r (x_rc - mean_c x_rc)) = softmax_c(q_c)
+
+Without log-probabilities the score is the share of rotations that the candidate won. Where a rotation has no
+readable reply there is no score: the places no longer cancel, and a judge that always says "A" would prefer
+every other candidate to the one that stood first in it. The protocol is that of RewardBench 2 (arXiv
+2506.01937), which shows a single random order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from math import exp
+from pathlib import Path
+from statistics import fmean
+from typing import Any, NamedTuple
+
+import polars as pl
+
+from labelers.judges.asking import Answer, Question, ask, last_attempts
+from labelers.judges.logprobs import letter_logprobs
+from labelers.judges.material import Material
+from labelers.judges.templates import LETTERS, Template, load_template
+from labelers.judges.verdict_parser import parse_choice
+from samplers.cached import Budget, Progress
+from samplers.engine import Completion, Engine, Sampling
+from store.errors import InputError
+from store.ids import content_id
+from store.ledger import Ledger
+from store.tables import RANKINGS
+
+SCORES = pl.Schema(
+    {
+        "prompt_id": pl.String,
+        "completion_id": pl.String,
+        "judge": pl.String,
+        "template_hash": pl.String,
+        "score": pl.Float64,  # adds up to 1 over a group; null where a rotation has no readable reply
+        "n_read": pl.Int32,  # readable replies about the group
+        "n_asked": pl.Int32,
+    }
+)
+_GROUP = pl.col("completion_ids").list.sort().list.join(" ")  # one name for all rotations
+
+
+class _Shown(NamedTuple):
+    prompt_id: str
+    ids: tuple[str, ...]  # in the order shown
+    rotation: int
+
+
+class _Said(NamedTuple):
+    place: int  # of the best
+    logprobs: list[float] | None  # of the letter of each place
+
+
+def rank(
+    engine: Engine,
+    ledger: Ledger,
+    groups: pl.DataFrame,
+    completions: pl.DataFrame,
+    prompts: pl.DataFrame,
+    template: str | Path = "ranking",
+    sampling: Sampling = Sampling(temperature=0.0, max_tokens=1024),  # noqa: B008
+    seed: int = 0,
+    *,
+    samples: int = 1,
+    criterion: str | Path | None = None,
+    structured: bool = False,
+    budget: Budget | None = None,
+    progress: Progress | None = None,
+) -> pl.DataFrame:
+    """RANKINGS of `groups` (prompt_id, completion_ids): all K rotations, `samples` replies each.
+
+    The first rotation's order follows from the ids. InputError for a group of one, or of more than 26.
+    """
+    form = load_template(template, "ranking", criterion)
+    questions = _questions(form, groups, Material(form, prompts, completions), structured)
+    answers = ask(
+        engine, ledger, questions, _read, sampling, seed, samples=samples, budget=budget, progress=progress
+    )
+    rows = [_ranking(answer, engine.model, form.hash) for answer in answers]
+    table = pl.DataFrame(rows, schema=RANKINGS, orient="row").with_columns(group=_GROUP)
+    return table.sort("prompt_id", "group", "rotation", "sample_index", "attempt").drop("group")
+
+
+def _questions(
+    form: Template, groups: pl.DataFrame, material: Material, structured: bool
+) -> Iterator[Question]:
+    for prompt_id, ids in groups.select("prompt_id", "completion_ids").iter_rows():
+        if not 1 < len(set(ids)) == len(ids) <= len(LETTERS):
+            raise InputError(
+                f"rank: {prompt_id} has a group of {len(ids)}; give 2 to 26 different completions"
+            )
+        order = sorted(ids, key=lambda i: content_id("rotation", prompt_id, i))
+        shared, choice = material.prompt(prompt_id), form.choices(len(ids)) if structured else ()
+        for rotation in range(len(ids)):
+            shown = (*order[rotation:], *order[:rotation])
+            text = form.render(**shared, candidates=[material.text(i) for i in shown])
+            yield Question(text, _Shown(prompt_id, shown, rotation), choice)
+
+
+def _read(said: Completion, shown: _Shown) -> _Said | None:
+    letters = LETTERS[: len(shown.ids)]
+    seen = parse_choice(said.text, letters)
+    if seen.letter is None:
+        return None
+    return _Said(letters.index(seen.letter), letter_logprobs(said.text, said.logprobs, seen.at, letters))
+
+
+def _ranking(answer: Answer[_Said], judge: str, template_hash: str) -> tuple[Any, ...]:
+    """One RANKINGS row."""
+    shown: _Shown = answer.tag
+    said = answer.reading
+    read = (shown.ids[said.place], said.logprobs) if said else (None, None)
+    head = (answer.call_id, shown.prompt_id, shown.ids, shown.rotation, judge, template_hash)
+    return (*head, answer.sample_index, answer.attempt, answer.raw, *read, answer.seed)
+
+
+def scores(rankings: pl.DataFrame) -> pl.DataFrame:
+    """SCORES of every candidate of every group, judge and template."""
+    group = ("prompt_id", "group", "judge", "template_hash")
+    last = last_attempts(rankings.with_columns(group=_GROUP), *group, "rotation", "sample_index")
+    rows = [
+        (key[0], completion_id, key[2], key[3], score, *counts)
+        for key, replies in last.sort(*group, "rotation", "sample_index").group_by(group, maintain_order=True)
+        for completion_id, score, counts in _scores(replies.to_dicts())
+    ]
+    return pl.DataFrame(rows, schema=SCORES, orient="row").sort(SCORES.names()[:4])
+
+
+def _scores(replies: list[dict[str, Any]]) -> Iterator[tuple[str, float | None, tuple[int, int]]]:
+    """(candidate, score, (n_read, n_asked)) from all replies about one group; rotations weigh the same."""
+    ids = sorted(replies[0]["completion_ids"])
+    read = [reply for reply in replies if reply["best"] is not None]
+    rotations = [[reply for reply in read if reply["rotation"] == r] for r in range(len(ids))]
+    found: list[float | None] = [None] * len(ids)
+    if all(rotations) and all(reply["logprobs"] for reply in read):
+        found = _softmax([_mean(rotations, _centred, i) for i in ids])
+    elif all(rotations):
+        found = [_mean(rotations, _won, i) for i in ids]
+    for completion_id, score in zip(ids, found, strict=True):
+        yield completion_id, score, (len(read), len(replies))
+
+
+def _mean(rotations: list[list[dict[str, Any]]], of: Callable[[dict[str, Any], str], float], i: str) -> float:
+    return fmean(fmean(of(reply, i) for reply in rotation) for rotation in rotations)
+
+
+def _won(reply: dict[str, Any], completion_id: str) -> float:
+    return float(reply["best"] == completion_id)
+
+
+def _centred(reply: dict[str, Any], completion_id: str) -> float:
+    place = reply["completion_ids"].index(completion_id)
+    return float(reply["logprobs"][place] - fmean(reply["logprobs"]))
+
+
+def _softmax(logits: list[float]) -> list[float | None]:
+    top = max(logits)
+    weights = [exp(x - top) for x in logits]
+    return [weight / sum(weights) for weight in weights]
+
+
+def wins_by_place(rankings: pl.DataFrame) -> list[float]:
+    """The share of the readable replies won by what stood first, second, and so on; an unbiased judge: 1/K.
+
+    Over whole groups of one size every candidate stands at every place, so that quality cancels.
+    """
+    read = rankings.filter(pl.col("best").is_not_null())
+    places = [ids.index(best) for ids, best in read.select("completion_ids", "best").iter_rows()]
+    return [places.count(place) / len(places) for place in range(max(places, default=-1) + 1)]

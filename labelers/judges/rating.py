@@ -1,0 +1,132 @@
+"""Rating one completion at a time on the scale that the template names, by one criterion or several.
+
+The rating of a reply is its expected value over the scale where the engine gives log-probabilities,
+
+    E = sum_k k P(k) / sum_k P(k)
+
+which tells apart what a judge gives the same number (the mean of the distribution beats its mode, arXiv
+2503.03064), else the number that the reply ends with; several samples are averaged. The score of a completion
+is the mean over its criteria, and there is none unless every criterion could be read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import polars as pl
+
+from labelers.judges.asking import Answer, Question, ask, last_attempts
+from labelers.judges.logprobs import expected_rating
+from labelers.judges.material import Material
+from labelers.judges.rating_parser import parse_rating
+from labelers.judges.templates import Template, load_template
+from samplers.cached import Budget, Progress
+from samplers.engine import Completion, Engine, Sampling
+from store.ledger import Ledger
+from store.tables import RATINGS
+
+SCORES = pl.Schema(
+    {
+        "prompt_id": pl.String,
+        "completion_id": pl.String,
+        "judge": pl.String,
+        "score": pl.Float64,  # on the template's scale; null where a criterion could not be read
+        "spread": pl.Float64,  # standard deviation of the samples, mean over criteria; null for single ones
+        "n_read": pl.Int32,  # readable replies
+        "n_asked": pl.Int32,
+    }
+)
+_COMPLETION = ("prompt_id", "completion_id", "judge")
+
+
+class _Shown(NamedTuple):
+    form: Template
+    prompt_id: str
+    completion_id: str
+
+
+class _Said(NamedTuple):
+    rating: float
+    expected: float | None
+    coverage: float | None
+
+
+def rate(
+    engine: Engine,
+    ledger: Ledger,
+    completions: pl.DataFrame,
+    prompts: pl.DataFrame,
+    template: str | Path = "rating",
+    sampling: Sampling = Sampling(temperature=0.0, max_tokens=1024),  # noqa: B008
+    seed: int = 0,
+    *,
+    criteria: Sequence[str | Path] = (),
+    samples: int = 1,
+    structured: bool = False,
+    budget: Budget | None = None,
+    progress: Progress | None = None,
+) -> pl.DataFrame:
+    """RATINGS of every completion by every criterion, `samples` replies each."""
+    forms = [load_template(template, "rating", criterion) for criterion in criteria or (None,)]
+    questions = [
+        question for form in forms for question in _questions(form, prompts, completions, structured)
+    ]
+    answers = ask(
+        engine, ledger, questions, _read, sampling, seed, samples=samples, budget=budget, progress=progress
+    )
+    rows = [_rating(answer, engine.model) for answer in answers]
+    table = pl.DataFrame(rows, schema=RATINGS, orient="row")
+    return table.sort("prompt_id", "completion_id", "criterion", "sample_index", "attempt")
+
+
+def _questions(
+    form: Template, prompts: pl.DataFrame, completions: pl.DataFrame, structured: bool
+) -> Iterator[Question]:
+    material, choice = Material(form, prompts, completions), form.choices() if structured else ()
+    for prompt_id, completion_id in material.judged():
+        text = form.render(**material.prompt(prompt_id), completion=material.text(completion_id))
+        yield Question(text, _Shown(form, prompt_id, completion_id), choice)
+
+
+def _read(said: Completion, shown: _Shown) -> _Said | None:
+    seen = parse_rating(said.text, *shown.form.scale)
+    if seen.rating is None:
+        return None
+    return _Said(
+        seen.rating, *(expected_rating(said.text, said.logprobs, seen.at, *shown.form.scale) or (None, None))
+    )
+
+
+def _rating(answer: Answer[_Said], judge: str) -> tuple[Any, ...]:
+    """One RATINGS row."""
+    form, *ids = answer.tag
+    head = (answer.call_id, *ids, judge, form.hash, form.criterion.name if form.criterion else "")
+    said = answer.reading or (None, None, None)
+    return (*head, answer.sample_index, answer.attempt, answer.raw, *said, answer.seed)
+
+
+def scores(ratings: pl.DataFrame) -> pl.DataFrame:
+    """SCORES of every completion and judge."""
+    by_criterion = (*_COMPLETION, "template_hash")
+    rating = pl.when(pl.col("rating").is_not_null()).then(pl.coalesce("expected", "rating"))
+    means = (
+        last_attempts(ratings, *by_criterion, "sample_index")
+        .with_columns(rating=rating)
+        .group_by(by_criterion)
+        .agg(
+            score=pl.col("rating").mean(),
+            spread=pl.col("rating").std(),
+            n_read=pl.col("rating").count(),
+            n_asked=pl.len(),
+        )
+    )
+    known = pl.col("score").null_count() == 0
+    rows = means.group_by(_COMPLETION).agg(
+        score=pl.when(known).then(pl.col("score").mean()),
+        spread=pl.when(known).then(pl.col("spread").mean()),
+        n_read=pl.col("n_read").sum(),
+        n_asked=pl.col("n_asked").sum(),
+    )
+    return rows.select(SCORES.names()).cast(SCORES).sort(_COMPLETION)

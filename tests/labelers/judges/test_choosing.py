@@ -1,0 +1,85 @@
+"""What is shown together follows from content alone, and every completion gets its turn."""
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+from scripted_judge import tables
+
+from labelers.judges.choosing import GROUPS, PAIRS, choose_groups, choose_pairs
+from store.tables import COMPLETION_VERDICTS
+
+
+def truth(completions):
+    """Of eight completions the better four are right."""
+    verdict = pl.when(pl.col("sample_index") >= 4).then(pl.lit("correct")).otherwise(pl.lit("incorrect"))
+    columns = completions.select("completion_id", "prompt_id", verdict=verdict)
+    return pl.DataFrame(columns.to_dicts(), schema=COMPLETION_VERDICTS)
+
+
+def test_chosen_pairs_depend_on_content_alone():
+    _, completions = tables(5, 6)
+    pairs = choose_pairs(completions, per_prompt=4, seed=3)
+    assert pairs.schema == PAIRS and pairs.height == 20
+    assert (pairs["a_id"] < pairs["b_id"]).all()
+    assert pairs.is_unique().all()
+    assert_frame_equal(
+        pairs, choose_pairs(completions.sample(fraction=1, shuffle=True, seed=1), per_prompt=4, seed=3)
+    )
+    one = pairs["prompt_id"][0]
+    alone = choose_pairs(completions.filter(pl.col("prompt_id") == one), per_prompt=4, seed=3)
+    assert_frame_equal(alone, pairs.filter(pl.col("prompt_id") == one))
+    assert not pairs.equals(choose_pairs(completions, per_prompt=4, seed=4))
+
+
+def test_right_wrong_pairs_hold_one_of_each_and_spread_over_the_completions():
+    _, completions = tables(3, 8)
+    verdicts = truth(completions)
+    pairs = choose_pairs(completions, verdicts, per_prompt=4, mode="right-wrong")
+    known = dict(verdicts.select("completion_id", "verdict").iter_rows())
+    assert {frozenset(map(known.get, pair)) for pair in pairs.select("a_id", "b_id").iter_rows()} == {
+        frozenset(["correct", "incorrect"])
+    }
+    used = pl.concat([pairs["a_id"], pairs["b_id"].rename("a_id")])
+    assert used.n_unique() == len(used) == 3 * 8
+    everything = choose_pairs(completions, verdicts, per_prompt=99, mode="right-wrong")
+    assert everything.height == 3 * 4 * 4
+    sides = [known[a] for a in everything["a_id"]]
+    assert 0.2 < sides.count("correct") / len(sides) < 0.8
+
+
+def test_equal_texts_are_never_paired():
+    _, completions = tables(2, 5)
+    same = completions.with_columns(text=pl.lit("all the same"))
+    assert choose_pairs(same, per_prompt=9).height == 0
+    assert choose_pairs(completions, per_prompt=99).height == 2 * 10
+
+
+def test_right_wrong_pairs_need_verdicts():
+    with pytest.raises(ValueError, match="right-wrong needs verdicts"):
+        choose_pairs(tables()[1], mode="right-wrong")
+
+
+def test_groups_share_no_completion_and_depend_on_content_alone():
+    _, completions = tables(3, 9)
+    groups = choose_groups(completions, size=4, per_prompt=9, seed=3)
+    assert groups.schema == GROUPS
+    assert sorted(groups["completion_ids"].list.len()) == [4] * 6  # of nine the one left over has no rival
+    assert groups.explode("completion_ids").height == groups["completion_ids"].explode().n_unique()
+    shuffled = completions.sample(fraction=1, shuffle=True, seed=1)
+    assert_frame_equal(groups, choose_groups(shuffled, size=4, per_prompt=9, seed=3))
+    one = groups["prompt_id"][0]
+    alone = choose_groups(completions.filter(pl.col("prompt_id") == one), size=4, per_prompt=9, seed=3)
+    assert_frame_equal(alone, groups.filter(pl.col("prompt_id") == one))
+    assert not groups.equals(choose_groups(completions, size=4, per_prompt=9, seed=4))
+
+
+def test_groups_hold_different_texts_and_at_least_two():
+    _, completions = tables(2, 6)
+    assert choose_groups(completions, size=4)["completion_ids"].list.len().to_list() == [4, 4]
+    assert choose_groups(completions, size=4, per_prompt=2)["completion_ids"].list.len().sort().to_list() == [
+        2,
+        2,
+        4,
+        4,
+    ]
+    assert choose_groups(completions.with_columns(text=pl.lit("all the same"))).height == 0
