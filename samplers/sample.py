@@ -7,12 +7,12 @@ by prompt and sample, so it is the same bytes whatever order the engine finished
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 import polars as pl
 
-from samplers.cached import Budget, Progress, sample_through
+from samplers.cached import Answer, Budget, Progress, sample_through
 from samplers.engine import Completion, Engine, Message, Request, Sampling
 from store.errors import InputError
 from store.ids import content_id, derived_seed
@@ -36,24 +36,35 @@ def sample_prompts(
 
     `system` is put before every prompt, and stands in `system_variant`.
     """
-    requests = _requests(prompts, n, sampling, seed, system)
-    rows = [
-        _row(engine, request, completion, system)
-        for request, completion in sample_through(ledger, engine, requests, budget, progress)
+    requests = (s.request(i, sampling) for s in streams(prompts, seed, system) for i in range(n))
+    return completion_table(engine, sample_through(ledger, engine, requests, budget, progress), system)
+
+
+class Stream(NamedTuple):
+    """The endless samples of one prompt."""
+
+    prompt_id: str
+    messages: tuple[Message, ...]
+    base: int
+
+    def request(self, i: int, sampling: Sampling) -> Request:
+        return Request(self.messages, sampling, self.base + i, i, tag=self)
+
+
+def streams(prompts: pl.DataFrame, seed: int, system: str | None = None) -> list[Stream]:
+    """One stream per distinct prompt, in the order of the table."""
+    unique = prompts.select("prompt_id", "messages").unique("prompt_id", keep="first", maintain_order=True)
+    return [
+        Stream(prompt_id, _with_system(prompt_id, messages, system), derived_seed(seed, "sample", prompt_id))
+        for prompt_id, messages in unique.iter_rows()
     ]
+
+
+def completion_table(engine: Engine, answers: Iterable[Answer], system: str | None) -> pl.DataFrame:
+    """COMPLETIONS of answered stream requests, sorted by prompt and sample."""
+    rows = [_row(engine, request, completion, system) for request, completion in answers]
     table = pl.DataFrame(rows, schema=COMPLETIONS, orient="row")
     return table.sort("prompt_id", "sample_index", "completion_id")
-
-
-def _requests(
-    prompts: pl.DataFrame, n: int, sampling: Sampling, seed: int, system: str | None
-) -> Iterator[Request]:
-    unique = prompts.select("prompt_id", "messages").unique("prompt_id", keep="first", maintain_order=True)
-    for prompt_id, messages in unique.iter_rows():
-        turns = _with_system(prompt_id, messages, system)
-        base = derived_seed(seed, "sample", prompt_id)
-        for i in range(n):
-            yield Request(turns, sampling, base + i, i, tag=prompt_id)
 
 
 def _with_system(prompt_id: str, messages: list[Message], system: str | None) -> tuple[Message, ...]:
@@ -68,7 +79,7 @@ def _with_system(prompt_id: str, messages: list[Message], system: str | None) ->
 
 
 def _row(engine: Engine, request: Request, said: Completion, system: str | None) -> tuple[Any, ...]:
-    prompt_id = request.tag
+    prompt_id = request.tag.prompt_id
     who = (engine.kind, engine.model, engine.revision, system or None)
     said_in_full = (said.text, said.n_prompt_tokens, said.n_tokens, said.finish_reason)
     head = (content_id("completion", prompt_id, said.key), prompt_id)

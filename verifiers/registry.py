@@ -14,20 +14,15 @@ modules that it imports are not.
 from __future__ import annotations
 
 import difflib
-import hashlib
-import importlib.util
-import inspect
-import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from verifiers.builtin import BUILT_IN, BuiltIn
+from verifiers.own import is_own, load_own
 from verifiers.verdict import STATUSES, Reference, Row, Settings, Verdict
 
 
@@ -76,11 +71,6 @@ class Bound:
         return verdicts if timed else [verdict._replace(seconds=share) for verdict in verdicts]
 
 
-def is_own(use: str) -> bool:
-    """`use` names a user's function, not an id."""
-    return ":" in use or use.endswith(".py")
-
-
 def check_name(use: str) -> None:
     """Raises BadVerifier with the nearest id."""
     if is_own(use) or use in BUILT_IN:
@@ -127,9 +117,7 @@ def option_names(use: str) -> list[str]:
 
 
 def _bind_own(use: str, options: dict[str, Any], when: Sequence[str] | None, domain: str | None) -> Bound:
-    path, function_name = _split(use)
-    function, source = _load(str(path), function_name, _hash(path))
-    name = f"{path.name}:{function_name}"
+    name, function, source = load_own(use, "verifier", BadVerifier, reference={}, text="", options={})
     return Bound(
         name=name,
         identity={"use": name, "source": source, "options": options} | _scope(when, domain),
@@ -179,68 +167,6 @@ def _options(use: str, entry: BuiltIn, given: dict[str, Any]) -> Any:
         place = ".".join(map(str, first["loc"]))
         message = first["msg"].removeprefix("Value error, ")
         raise BadVerifier(f"verifier {use}: {place + ': ' if place else ''}{message}") from error
-
-
-def _split(use: str) -> tuple[Path, str]:
-    file, _, name = use.rpartition(":")
-    if not file or not name.isidentifier():
-        raise BadVerifier(f"verifier {use!r}: write FILE.py:FUNCTION")
-    path = Path(file).absolute()
-    if not path.is_file():
-        raise BadVerifier(f"verifier {use!r}: there is no file {file}")
-    return path, name
-
-
-def _hash(path: Path) -> str:
-    return hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
-
-
-@lru_cache(64)
-def _load(path: str, name: str, source: str) -> tuple[Callable[..., Any], str]:
-    """The function in the file whose bytes have this hash."""
-    spec = importlib.util.spec_from_file_location(f"verifier_{source}", path)
-    if spec is None or spec.loader is None:
-        raise BadVerifier(f"verifier {path}: not a Python file (.py)")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # where dataclasses look for it
-    try:
-        with _importable(str(Path(path).parent)):
-            spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:  # whatever the user's file raises
-        raise BadVerifier(f"verifier {path}: importing it failed: {type(error).__name__}: {error}") from error
-    function = getattr(module, name, None)
-    if not callable(function):
-        names = [n for n, v in vars(module).items() if callable(v) and not n.startswith("_")]
-        near = difflib.get_close_matches(name, names, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else f" (it has {', '.join(names) or 'none'})"
-        raise BadVerifier(f"verifier {path}: no function {name!r}{hint}")
-    _check_signature(f"verifier {path}: {name}", function)
-    return function, source
-
-
-@contextmanager
-def _importable(folder: str) -> Iterator[None]:
-    """Modules beside the user's file can be imported by it, as when it is run as a script."""
-    sys.path.insert(0, folder)
-    try:
-        yield
-    finally:
-        sys.path.remove(folder)
-
-
-def _check_signature(what: str, function: Callable[..., Any]) -> None:
-    if isinstance(function, type):
-        raise BadVerifier(f"{what} is a class; name a function of (reference, text, options)")
-    try:
-        signature = inspect.signature(function)
-    except ValueError:  # one made in C does not tell
-        return
-    try:
-        signature.bind({}, "", {})
-    except TypeError as error:
-        raise BadVerifier(
-            f"{what}{signature} cannot be called with (reference, text, options): {error}"
-        ) from error
 
 
 def _judge(name: str, function: Callable[..., Any], row: Row, options: dict[str, Any]) -> Verdict:

@@ -2,13 +2,15 @@
 
 import random
 from collections import Counter
+from math import log
 
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labelers.votes import pseudo_gold, vote
+from labelers.proportions import wilson
+from labelers.votes import audit_pseudo_gold, pseudo_gold, vote
 from store.tables import COMPLETIONS, VOTES
 
 
@@ -43,6 +45,26 @@ def test_unreadable_completions_count_in_k_but_are_no_class() -> None:
     assert table["answer"].to_list() == ["3", None, None, None]
     assert table["n_votes"].to_list() == [1, 0, 0, 0]
     assert table["margin"].to_list() == [0.25] * 4  # (1 - 0) / 4
+
+
+def test_expressions_that_the_verifier_finds_equal_vote_together() -> None:
+    square, expanded, other = "\\boxed{\\sin^2 x}", "\\boxed{1 - \\cos^2 x}", "\\boxed{\\cos x}"
+    table = vote(completions([square, expanded, expanded, other]))
+    assert table["n_votes"].to_list() == [3, 3, 3, 1]
+    assert table["answer"].to_list() == ["1 - \\cos^2 x"] * 3 + ["\\cos x"]
+    assert table["margin"].unique().to_list() == [0.5]  # (3 - 1) / 4
+
+
+def test_a_percentage_does_not_join_two_different_numbers() -> None:
+    table = vote(answers("10%", "10%", "0.1", "10"))
+    assert table["n_votes"].to_list() == [3, 3, 1, 3]
+
+
+def test_entropy_counts_every_unreadable_answer_as_a_class_of_its_own() -> None:
+    table = vote(completions(["The answer is 3.", "The answer is 3.", "no idea", "none at all"]))
+    # classes of 2, 1 and 1 in 4: 2/4 ln 2 + 2 * 1/4 ln 4
+    assert table["entropy"].to_list() == pytest.approx([0.5 * log(2) + 0.5 * log(4)] * 4)
+    assert set(vote(answers("3", "3.0"))["entropy"]) == {0.0}
 
 
 def test_a_truncated_answer_does_not_vote() -> None:
@@ -85,6 +107,11 @@ _TEXTS = st.lists(
             "#### 3",
             "A: 3.0",
             "\\boxed{x+1}",
+            "\\boxed{(x+1)^2}",
+            "\\boxed{x^2+2x+1}",
+            "\\boxed{10\\%}",
+            "\\boxed{0.1}",
+            "\\boxed{10}",
             "no idea",
             "",
         ]
@@ -113,3 +140,50 @@ def test_votes_add_up(texts: list[str]) -> None:
     majority = table.filter("is_majority")
     assert majority["answer"].n_unique() == (1 if table["answer"].drop_nulls().len() else 0)
     assert majority.height == max(table["n_votes"])
+
+
+def _voted(prompt_id: str, right: int, wrong: int) -> pl.DataFrame:
+    """`right` votes for 3 and `wrong` for 4."""
+    return completions(["The answer is 3."] * right + ["The answer is 4."] * wrong, prompt_id)
+
+
+def test_the_audit_counts_wrong_majorities_by_margin() -> None:
+    votes = vote(pl.concat([_voted("a", 4, 0), _voted("b", 3, 1), _voted("c", 1, 3), _voted("d", 2, 2)]))
+    golds = pl.DataFrame({"prompt_id": ["a", "b", "c", "d"], "answer": ["3", "3.0", "3", "3"]})
+    found = audit_pseudo_gold(votes, golds)
+    assert (found["audited"], found["tied"], found["undecided"]) == (3, 1, 0)
+    assert [(b["n"], b["wrong"]) for b in found["bins"]] == [(0, 0), (0, 0), (2, 1), (1, 0)]  # margins 1/2, 1
+    assert found["bins"][0]["false_positive_rate"] is None
+    low, high = wilson(1, 2)
+    assert found["bins"][2] | {"n": 2} == {
+        "margin_from": 0.5,
+        "margin_to": 0.75,
+        "wrong": 1,
+        "n": 2,
+        "false_positive_rate": 0.5,
+        "low": low,
+        "high": high,
+    }
+    assert [(t["min_margin"], t["n"], t["wrong"]) for t in found["thresholds"]] == [
+        (0.0, 3, 1),
+        (0.25, 3, 1),
+        (0.5, 3, 1),
+        (0.75, 1, 0),
+    ]
+
+
+def test_the_audit_judges_no_majority_without_a_readable_reference() -> None:
+    votes = vote(
+        pl.concat([_voted("a", 2, 0), _voted("b", 2, 0), _voted("c", 2, 0), completions(["?"], "e")])
+    )
+    golds = pl.DataFrame({"prompt_id": ["a", "b", "e", "x"], "answer": [None, "", "3", "3"]})
+    found = audit_pseudo_gold(votes, golds)
+    assert (found["prompts"], found["with_gold"], found["tied"]) == (4, 2, 1)
+    assert (found["undecided"], found["audited"]) == (1, 0)
+
+
+@given(_TEXTS, st.sampled_from(["3", "x+1", None]))
+def test_the_audit_adds_up(texts: list[str], gold: str | None) -> None:
+    found = audit_pseudo_gold(vote(completions(texts)), pl.DataFrame({"prompt_id": ["p"], "answer": [gold]}))
+    assert found["with_gold"] == found["tied"] + found["undecided"] + found["audited"]
+    assert sum(b["n"] for b in found["bins"]) == found["audited"] == found["thresholds"][0]["n"]
