@@ -115,7 +115,10 @@ def _pair_texts(rows: list[Row], known: _Known) -> Iterator[_Finding]:
             yield "same_text", where, "chosen and rejected are the same"
         if not _text(row["chosen"]) or not _text(row["rejected"]):
             yield "empty_text", where, "one side is empty"
-        if row["soft"] is not None and not 0.5 < row["soft"] <= 1:
+        tie = row["margin"] == 0
+        if tie and row["soft"] != 0.5:
+            yield "tie_as_preference", where, f"no margin, yet the soft preference is {row['soft']}"
+        if not tie and row["soft"] is not None and not 0.5 < row["soft"] <= 1:
             yield "no_preference", where, f"soft preference {row['soft']} does not prefer the chosen one"
         if row["margin"] is not None and not (isfinite(row["margin"]) and row["margin"] >= 0):
             yield "margin_against_choice", where, f"margin {row['margin']}"

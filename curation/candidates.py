@@ -12,6 +12,10 @@ from store.errors import InputError
 from store.ids import content_id
 
 Row = dict[str, Any]
+# Polars keeps the separators U+001C to U+001F that Python strips: the same text must be the same to both.
+_WHITESPACE = "".join(filter(str.isspace, map(chr, range(0x3001))))
+_BARE_TEXT = pl.col("text").str.strip_chars(_WHITESPACE)
+SAME_TEXT = ("prompt_id", _BARE_TEXT)
 
 
 def usable_completions(
@@ -31,25 +35,42 @@ def usable_completions(
         )
     known = without(known, pl.col("split") != "train", "held_out_prompt", account)
     known = without(known, pl.col("prompt_id").is_in(list(contaminated)), "contaminated_prompt", account)
-    known = without(known, pl.col("text").str.strip_chars() == "", "empty_text", account)
+    known = without(known, _BARE_TEXT == "", "empty_text", account)
     return known.select("prompt_id", "completion_id", "text").sort("prompt_id", "completion_id")
 
 
-def with_labels(candidates: pl.DataFrame, labels: pl.DataFrame, account: Account) -> pl.DataFrame:
-    joined = candidates.join(labels, "completion_id", "left").with_columns(
-        pl.col("reason").fill_null("no_label")
+def with_values(
+    candidates: pl.DataFrame, known: pl.DataFrame, account: Account, value: str = "label"
+) -> pl.DataFrame:
+    """Candidates with what is known of them (LABELS, SCORES), less those of which nothing is."""
+    joined = candidates.join(once(known), "completion_id", "left").with_columns(
+        pl.col("reason").fill_null("no_" + value)
     )
-    undecided = joined.filter(pl.col("label").is_null())
+    undecided = joined.filter(pl.col(value).is_null())
     for reason, n in undecided["reason"].value_counts().sort("reason").iter_rows():
         account.reject(reason, n)
-    return joined.filter(pl.col("label").is_not_null()).sort("prompt_id", "completion_id")
+    return joined.filter(pl.col(value).is_not_null()).sort("prompt_id", "completion_id")
+
+
+def once(known: pl.DataFrame) -> pl.DataFrame:
+    """`known` itself; InputError where it says two things of one completion, which a join would use both."""
+    ids = known["completion_id"]
+    if ids.is_duplicated().any():
+        raise InputError(
+            f"completion {ids.filter(ids.is_duplicated())[0]} is labelled or scored twice; keep one row of it"
+        )
+    return known
 
 
 def distinct_texts(candidates: pl.DataFrame, account: Account, value: str = "label") -> pl.DataFrame:
     """One row per text of a prompt; a text with two different values has none of them."""
-    same = ["prompt_id", pl.col("text").str.strip_chars()]
-    candidates = without(candidates, pl.col(value).n_unique().over(same) > 1, "conflicting_" + value, account)
-    first = pl.col("completion_id") == pl.col("completion_id").min().over(same)
+    both = pl.col(value).n_unique().over(SAME_TEXT) > 1
+    return first_of_texts(without(candidates, both, "conflicting_" + value, account), account)
+
+
+def first_of_texts(candidates: pl.DataFrame, account: Account) -> pl.DataFrame:
+    """The completion of each text of a prompt that has the smallest id."""
+    first = pl.col("completion_id") == pl.col("completion_id").min().over(SAME_TEXT)
     return without(candidates, ~first, "duplicate_text", account).sort("prompt_id", "completion_id")
 
 

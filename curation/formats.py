@@ -25,7 +25,11 @@ STEP_END = "\n"  # TRL's default step separator: the trainer adds it after every
 
 
 def to_trl_preference(frame: pl.DataFrame) -> list[Row]:
-    """PREFERENCE to conversational rows with an explicit prompt; `margin` only where every pair has one."""
+    """PREFERENCE to conversational rows with an explicit prompt; `margin` only where every pair has one.
+
+    Ties are left out: these rows have no soft preference, and a tie would be learned as a choice.
+    """
+    frame = frame.filter(pl.col("soft").ne_missing(0.5))
     columns = ["prompt", "chosen", "rejected"]
     if frame.height and not frame["margin"].has_nulls():
         columns.append("margin")

@@ -1,4 +1,4 @@
-"""Labelled completions to training sets: preference, ranking, outcome, stepwise.
+"""Labelled completions to training sets: ranking, outcome, stepwise (preference: `curation.pairs`).
 
 Every builder takes tables, joins them by id, uses only prompts of the train split that are not
 `contaminated`, and returns (set, Account). The account counts completions: each one given is used in the set
@@ -19,19 +19,17 @@ from curation.candidates import (
     by_prompt,
     distinct_texts,
     messages_of,
+    once,
     shuffled,
     table,
     usable_completions,
-    with_labels,
+    with_values,
     without,
 )
-from curation.pairs import preference, preference_judged
 from store.accounting import Account
 from store.errors import InputError
 from store.ids import content_id
 from store.tables import OUTCOME, RANKING, STEPWISE
-
-__all__ = ["outcome", "preference", "preference_judged", "ranking", "split_by_prompt", "stepwise"]
 
 
 def ranking(
@@ -48,7 +46,7 @@ def ranking(
     account = Account("ranking", completions.height)
     usable = usable_completions(prompts, completions, contaminated, account)
     usable = usable.join(
-        scores.select("completion_id", score=pl.col("score").cast(pl.Float64)), "completion_id", "left"
+        once(scores).select("completion_id", score=pl.col("score").cast(pl.Float64)), "completion_id", "left"
     )
     usable = without(usable, pl.col("score").is_finite().not_().fill_null(True), "no_score", account)
     usable = distinct_texts(usable, account, "score")
@@ -82,7 +80,7 @@ def outcome(
     """Every distinct completion with its label; `balance` keeps as many right as wrong ones."""
     account = Account("outcome", completions.height)
     usable = distinct_texts(
-        with_labels(usable_completions(prompts, completions, contaminated, account), labels, account), account
+        with_values(usable_completions(prompts, completions, contaminated, account), labels, account), account
     )
     kept = usable.to_dicts()
     if balance:
@@ -112,7 +110,7 @@ def stepwise(
 
     `truncate_after_error` ends a solution with its first wrong step, as Qwen's "Lessons of developing process
     reward models" does: what follows a mistake is neither right nor wrong. A solution with an undecided step
-    is rejected, unless that step is cut off.
+    is rejected, unless that step is cut off, and so is a text whose steps were labelled in two ways.
     """
     wanted = set(steps["completion_id"])
     strangers = wanted - set(completions["completion_id"])
@@ -124,22 +122,26 @@ def stepwise(
     by_solution = {
         key[0]: part.sort("step_index").to_dicts() for key, part in steps.group_by("completion_id")
     }
-    messages, rows, seen = messages_of(prompts), [], set()
+    decided: dict[str, list[Row]] = {}
     for row in usable.iter_rows(named=True):
         found = by_solution[row["completion_id"]]
         _check_steps(row, found)
-        if (row["prompt_id"], row["text"].strip()) in seen:
-            account.reject("duplicate_text")
-            continue
         labels = [step["label"] for step in found]
         if truncate_after_error and False in labels:
             found = found[: labels.index(False) + 1]
         if any(step["label"] is None for step in found):
             account.reject("undecided_step")
-            continue
-        seen.add((row["prompt_id"], row["text"].strip()))
-        account.keep()
-        rows.append(_steps_row(messages[row["prompt_id"]], row, found))
+        else:
+            decided[row["completion_id"]] = found
+    marks = {i: "".join("+" if step["label"] else "-" for step in found) for i, found in decided.items()}
+    usable = usable.filter(pl.col("completion_id").is_in(list(marks)))
+    usable = usable.with_columns(labels=pl.col("completion_id").replace_strict(marks, return_dtype=pl.String))
+    usable, messages = distinct_texts(usable, account, "labels"), messages_of(prompts)
+    rows = [
+        _steps_row(messages[row["prompt_id"]], row, decided[row["completion_id"]])
+        for row in usable.iter_rows(named=True)
+    ]
+    account.keep(len(rows))
     return table(rows, STEPWISE, "prompt_id", "completion_id"), account.close()
 
 

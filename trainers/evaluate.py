@@ -50,10 +50,11 @@ def evaluate(model: RewardModel, rows: Sequence[Row]) -> Metrics:
 
 def _pairs(margins: np.ndarray, target: np.ndarray) -> Metrics:
     low, middle, high = np.quantile(margins, (0.1, 0.5, 0.9))
-    toward = np.where(target >= 0.5, margins, -margins)
+    decided = target != 0.5  # a tie has no side that it would be right to prefer
+    toward = np.where(target > 0.5, margins, -margins)[decided]
     return {
         "items": float(len(margins)),
-        "accuracy": metrics.pair_accuracy(toward),
+        "accuracy": metrics.pair_accuracy(toward) if decided.any() else None,
         "tie_rate": float((margins == 0).mean()),
         "margin_p10": float(low),
         "margin_p50": float(middle),

@@ -9,7 +9,8 @@ import pytest
 from small_tables import completions, labels, prompts, steps
 
 from curation.audit import Sources, audit, audit_split
-from curation.sets import outcome, preference, ranking, stepwise
+from curation.pairs import preference
+from curation.sets import outcome, ranking, stepwise
 
 ASKED = prompts("p", "q")
 SAID = completions(p=["one\ntwo", "wrong", "right"], q=["yes", "no"])
@@ -62,6 +63,7 @@ def test_what_the_builders_make_is_clean() -> None:
         ("preference", "empty_text", lambda r: {"chosen": said(" ")}),
         ("preference", "no_preference", lambda r: {"soft": 0.5}),  # a coin flip in place of a verdict
         ("preference", "margin_against_choice", lambda r: {"margin": -1.0}),
+        ("preference", "tie_as_preference", lambda r: {"margin": 0.0}),  # equal ratings, one of them chosen
         ("outcome", "labelled_both_ways", lambda r: {"label": not r["label"]}),
         ("outcome", "label_differs", lambda r: {"label": not r["label"]}),
         ("outcome", "label_missing", lambda r: {"label": None}),
@@ -101,9 +103,9 @@ def test_a_choice_that_only_follows_position_is_found() -> None:
     names = [f"m{i}x" for i in range(25)]
     asked, said = prompts(*names), completions(**dict.fromkeys(names, ["first", "second"]))
     sources = Sources(asked, said)
-    always_first, _ = preference(asked, said, labels(**dict.fromkeys(names, "+-")))
+    always_first = preference(asked, said, labels(**dict.fromkeys(names, "+-"))).table
     assert {f.check for f in audit({"preference": always_first}, sources)} == {"chosen_by_position"}
-    mixed, _ = preference(asked, said, labels(**{n: "+-" if i % 2 else "-+" for i, n in enumerate(names)}))
+    mixed = preference(asked, said, labels(**{n: "+-" if i % 2 else "-+" for i, n in enumerate(names)})).table
     assert audit({"preference": mixed}, sources) == []
 
 

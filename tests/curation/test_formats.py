@@ -18,7 +18,8 @@ from curation.formats import (
     to_trl_stepwise,
     to_trl_unpaired,
 )
-from curation.sets import outcome, preference, stepwise
+from curation.pairs import preference
+from curation.sets import outcome, stepwise
 from curation.step_formats import (
     from_math_shepherd,
     from_openrlhf,
@@ -48,7 +49,7 @@ def content(frame: pl.DataFrame) -> list[dict[str, Any]]:
 
 
 def test_preference_rows_survive_the_round_trip() -> None:
-    frame, _ = preference(prompts("p"), SAID, labels(p="+-"))
+    frame = preference(prompts("p"), SAID, labels(p="+-")).table
     rows = to_trl_preference(frame)
     assert list(rows[0]) == ["prompt", "chosen", "rejected"]
     assert to_trl_preference(from_trl_preference(rows)) == rows
@@ -56,8 +57,14 @@ def test_preference_rows_survive_the_round_trip() -> None:
 
 
 def test_margins_are_written_when_every_pair_has_one() -> None:
-    frame, _ = preference(prompts("p"), SAID, labels(p="+-"))
+    frame = preference(prompts("p"), SAID, labels(p="+-")).table
     assert to_trl_preference(frame.with_columns(margin=pl.lit(1.5)))[0]["margin"] == 1.5
+
+
+def test_ties_are_not_written_where_every_row_is_a_choice() -> None:
+    frame = preference(prompts("p"), SAID, labels(p="+-")).table
+    tie = frame.with_columns(margin=pl.lit(0.0), soft=pl.lit(0.5))
+    assert to_trl_preference(pl.concat([frame, tie])) == to_trl_preference(frame)
 
 
 def test_all_four_preference_forms_are_read() -> None:

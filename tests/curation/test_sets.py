@@ -6,52 +6,24 @@ import random
 
 import polars as pl
 import pytest
-from hypothesis import given
+from candidate_worlds import World, worlds
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_tables import completions, labels, prompts, steps
 
-from curation.candidates import Row
+from curation.audit import Sources, audit, audit_split
 from curation.evidence import labels_from_verdicts, labels_from_votes
-from curation.pairs import _pairs
-from curation.sets import outcome, preference, preference_judged, ranking, split_by_prompt, stepwise
+from curation.pairs import preference
+from curation.sets import outcome, ranking, split_by_prompt, stepwise
+from store.accounting import Account
 from store.errors import InputError
-from store.tables import COMPLETION_VERDICTS, OUTCOME, PREFERENCE, RANKING, STEPWISE, VOTES
-
-
-def agreed(*rows: tuple[str, str, float | None]) -> pl.DataFrame:
-    """(chosen, rejected, soft) of prompt p."""
-    schema = {"chosen_id": pl.String, "rejected_id": pl.String, "soft": pl.Float64}
-    return pl.DataFrame(rows, schema=schema, orient="row").with_columns(prompt_id=pl.lit("p"))
-
-
-def test_preference_pairs_right_over_wrong_and_accounts_for_every_completion() -> None:
-    said = completions(p=["r1", "w1", "r2", "w2", "??"], q=["r", "r'"], z=["w"])
-    frame, account = preference(
-        prompts("p", "q", "z"), said, labels(p="+-+-?", q="++", z="-"), pairs_per_prompt=2
-    )
-    assert frame.schema == PREFERENCE
-    assert {(c[:1], r[:1]) for c, r in frame.select("chosen_id", "rejected_id").iter_rows()} == {("p", "p")}
-    assert set(frame["chosen_id"]) == {"p0", "p2"} and set(frame["rejected_id"]) == {"p1", "p3"}
-    assert frame["soft"].to_list() == [1.0, 1.0] and frame["evidence"].unique().to_list() == ["verifier"]
-    assert account.to_dict() == {
-        "stage": "preference",
-        "in": 8,
-        "out": 4,
-        "rejected": {"no_answer": 1, "prompt_all_right": 2, "prompt_all_wrong": 1},
-    }
-
-
-def test_completions_beyond_the_pair_limit_are_counted() -> None:
-    _, account = preference(
-        prompts("p"), completions(p=["r1", "r2", "r3", "w"]), labels(p="+++-"), pairs_per_prompt=1
-    )
-    assert account.kept == 2 and account.rejected == {"over_pairs_per_prompt": 2}
+from store.tables import COMPLETION_VERDICTS, OUTCOME, RANKING, STEPWISE, VOTES
 
 
 def test_a_text_labelled_both_ways_is_in_no_set() -> None:
     said = completions(p=["same", "same ", "wrong", "right"])
     marks = labels(p="+--+")
-    pairs, account = preference(prompts("p"), said, marks)
+    pairs, account, _ = preference(prompts("p"), said, marks)
     assert pairs.select("chosen_id", "rejected_id").rows() == [("p3", "p2")]
     assert account.rejected == {"conflicting_label": 2}
     rows, account = outcome(prompts("p"), said, marks)
@@ -68,57 +40,9 @@ def test_only_clean_training_prompts_are_used() -> None:
     said = completions(p=["r", "w"], c=["r", "w"], t=["r", "w"])
     marks = labels(p="+-", c="+-", t="+-")
     for build in (preference, outcome):
-        frame, account = build(everyone, said, marks, contaminated=["c"])
+        frame, account = build(everyone, said, marks, contaminated=["c"])[:2]
         assert set(frame["prompt_id"]) == {"p"}
         assert account.rejected == {"contaminated_prompt": 2, "held_out_prompt": 2}
-
-
-@given(st.integers(1, 6), st.integers(1, 6), st.integers(1, 40))
-def test_pairs_are_distinct_and_use_every_side_before_repeating(
-    n_right: int, n_wrong: int, limit: int
-) -> None:
-    right: list[Row] = [{"i": i} for i in range(n_right)]
-    wrong: list[Row] = [{"i": i} for i in range(n_wrong)]
-    pairs = [(a["i"], b["i"]) for a, b in _pairs(right, wrong, limit)]
-    assert len(pairs) == len(set(pairs)) == min(limit, n_right * n_wrong)
-    assert len({a for a, _ in pairs}) == min(limit, n_right)
-    assert len({b for _, b in pairs}) == min(limit, n_wrong)
-
-
-def test_the_order_of_the_input_changes_nothing() -> None:
-    said = completions(**{f"p{i}x": ["r1", "w1", "r2", "w2", "r3"] for i in range(20)})
-    marks = labels(**{f"p{i}x": "+-+-+" for i in range(20)})
-    asked = prompts(*(f"p{i}x" for i in range(20)))
-    first, _ = preference(asked, said, marks)
-    shuffled, _ = preference(*(f.sample(fraction=1, shuffle=True, seed=3) for f in (asked, said, marks)))
-    assert first.equals(shuffled)
-
-
-def test_judges_must_agree_and_never_overrule_a_verifier() -> None:
-    said = completions(p=["a", "b", "c", "d", "e", "a "])
-    opinions = agreed(
-        ("p1", "p0", 0.8),
-        ("p1", "p0", 0.6),
-        ("p0", "p2", None),
-        ("p2", "p3", 0.9),
-        ("p3", "p2", 0.9),
-        ("p3", "p4", 0.5),
-        ("p0", "p5", 0.9),
-    )
-    frame, account = preference_judged(prompts("p"), said, opinions, labels=labels(p="-?+"))
-    assert frame.select("chosen_id", "rejected_id").rows() == [("p1", "p0")]
-    assert frame["soft"][0] == pytest.approx(0.7) and frame["margin"][0] == pytest.approx(0.8472979)
-    assert account.rejected == {
-        "judge_contradicts_label": 1,
-        "judges_disagree": 1,
-        "no_preference": 1,
-        "same_text": 1,
-    }
-
-
-def test_a_judgement_of_somebody_elses_completion_stops_the_build() -> None:
-    with pytest.raises(InputError, match="q0 is not among the answers to p"):
-        preference_judged(prompts("p", "q"), completions(p=["a"], q=["b"]), agreed(("p0", "q0", 0.9)))
 
 
 def test_ranking_sorts_by_score_and_needs_a_difference() -> None:
@@ -166,6 +90,21 @@ def test_steps_that_do_not_spell_the_solution_stop_the_build(texts: list[str]) -
         stepwise(prompts("p"), completions(p=["one\ntwo"]), steps(p0=("+" * len(texts), texts)))
 
 
+def test_a_solution_whose_steps_were_labelled_in_two_ways_is_in_no_set() -> None:
+    said = completions(p=["one\ntwo", "one\ntwo", "one\ntwo ", "three", "three"])
+    lines = ["one\n", "two"]
+    marked = steps(
+        p0=("++", lines),
+        p1=("+-", lines),
+        p2=("++", ["one\n", "two "]),
+        p3=("+", ["three"]),
+        p4=("+", ["three"]),
+    )
+    frame, account = stepwise(prompts("p"), said, marked)
+    assert frame["completion_id"].to_list() == ["p3"]
+    assert account.rejected == {"conflicting_labels": 3, "duplicate_text": 1}
+
+
 def test_ids_that_lead_nowhere_stop_the_build() -> None:
     with pytest.raises(InputError, match="not in the prompts"):
         outcome(prompts("q"), completions(p=["a"]), labels(p="+"))
@@ -195,11 +134,11 @@ def test_what_cannot_be_read_is_never_wrong() -> None:
 def test_votes_label_only_where_a_majority_leads() -> None:
     votes = pl.DataFrame(
         [
-            ("a0", "a", "3", 3, 4, True, 0.5),
-            ("a1", "a", "4", 1, 4, False, 0.5),
-            ("a2", "a", None, 1, 4, False, 0.5),
-            ("b0", "b", "3", 2, 4, True, 0.0),
-            ("c0", "c", "3", 2, 4, True, 0.25),
+            ("a0", "a", "3", 3, 4, True, 0.5, 0.6),
+            ("a1", "a", "4", 1, 4, False, 0.5, 0.6),
+            ("a2", "a", None, 1, 4, False, 0.5, 0.6),
+            ("b0", "b", "3", 2, 4, True, 0.0, 0.6),
+            ("c0", "c", "3", 2, 4, True, 0.25, 0.6),
         ],
         schema=VOTES,
         orient="row",
@@ -223,3 +162,73 @@ def test_a_split_moves_whole_prompts_and_is_stable_when_prompts_are_added() -> N
         pl.col("prompt_id").is_in(random.Random(0).sample(sorted(set(frame["prompt_id"])), 100))
     )
     assert set(split_by_prompt(half, 0.25, seed=1)[1]["prompt_id"]) <= set(test["prompt_id"])
+
+
+# Whatever the candidates
+
+
+def built(world: World) -> dict[str, tuple[pl.DataFrame, Account]]:
+    asked, said, marks, rated, marked, _ = world
+    return {
+        "outcome": outcome(asked, said, marks),
+        "balanced": outcome(asked, said, marks, balance=True),
+        "ranking": ranking(asked, said, rated),
+        "stepwise": stepwise(asked, said, marked),
+        "cut": stepwise(asked, said, marked, truncate_after_error=True),
+    }
+
+
+KIND = {"balanced": "outcome", "cut": "stepwise"}
+
+
+@settings(max_examples=50)
+@given(worlds)
+def test_no_set_has_a_defect_that_the_audit_knows(world: World) -> None:
+    sources = Sources(world.prompts, world.completions, world.labels)
+    for name, (frame, _) in built(world).items():
+        assert audit({KIND.get(name, name): frame}, sources) == []
+
+
+@settings(max_examples=50)
+@given(worlds)
+def test_accounts_count_what_is_in_the_sets(world: World) -> None:
+    sets = built(world)
+    for name in ("outcome", "balanced", "stepwise", "cut"):
+        assert sets[name][1].kept == sets[name][0]["completion_id"].n_unique() == sets[name][0].height
+    frame, account = sets["ranking"]
+    assert account.kept == frame["completion_ids"].explode(empty_as_null=False).n_unique()
+    assert all(
+        account.rows_in == world.completions.height
+        for name, (_, account) in sets.items()
+        if name in ("outcome", "ranking")
+    )
+
+
+@settings(max_examples=50)
+@given(worlds)
+def test_the_order_of_the_tables_changes_nothing_and_other_prompts_only_the_balance(world: World) -> None:
+    first, again, own = built(world), built(world.shuffled(5)), built(world.only("p0x"))
+    for name, (frame, account) in first.items():
+        assert frame.equals(again[name][0]) and account == again[name][1]
+        if name != "balanced":
+            assert frame.filter(prompt_id="p0x").equals(own[name][0])
+
+
+@settings(max_examples=50)
+@given(worlds)
+def test_steps_concatenate_to_their_solution_up_to_its_first_error(world: World) -> None:
+    texts = dict(world.completions.select("completion_id", "text").iter_rows())
+    sets = built(world)
+    for row in sets["stepwise"][0].to_dicts():
+        assert "".join(row["completions"]) == texts[row["completion_id"]]
+    for row in sets["cut"][0].to_dicts():
+        assert texts[row["completion_id"]].startswith("".join(row["completions"]))
+        assert False not in row["labels"][:-1]
+
+
+@settings(max_examples=50)
+@given(worlds, st.floats(0, 0.99), st.integers(0, 3))
+def test_no_prompt_is_in_both_splits(world: World, fraction: float, seed: int) -> None:
+    for frame, _ in built(world).values():
+        train, test = split_by_prompt(frame, fraction, seed)
+        assert audit_split(train, test) == [] and train.height + test.height == frame.height

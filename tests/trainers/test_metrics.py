@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trainers import metrics
-from trainers.evaluate import better
+from trainers.evaluate import _pairs, better
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.booleans()), min_size=1, max_size=20))
@@ -31,6 +31,13 @@ def test_auroc_within_prompts_ignores_that_one_prompt_is_easier() -> None:
 
 def test_ties_count_one_half() -> None:
     assert metrics.pair_accuracy(np.array([1.0, 0.0, -1.0, 0.0])) == 0.5
+
+
+def test_pairs_of_even_odds_are_no_part_of_accuracy() -> None:
+    # Targets of the reward gaps: 1 and .9 right, .2 right (the second side is preferred), 1 wrong; .5 twice.
+    margins, target = np.array([1.0, 2, -1, -1, 3, -3]), np.array([1, 0.9, 0.2, 1, 0.5, 0.5], np.float32)
+    assert _pairs(margins, target)["accuracy"] == 3 / 4
+    assert _pairs(margins[4:], target[4:])["accuracy"] is None
 
 
 def test_calibration_error_of_a_known_case() -> None:
