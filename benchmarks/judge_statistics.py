@@ -4,9 +4,10 @@
 
 Worlds of simulated votes with known truth; nothing is fitted to them, and every table counts all of them.
 
-Recovery: the largest error over five judges, and how often it is within .02; what someone who knows the
-truth would reach, since 2,000 votes are themselves sqrt(p (1 - p) / 2,000) away from the plan; and how far
-the model is from what the judges really did.
+Recovery: the largest error over five judges, and in how many worlds it is within .02 of the planted
+accuracies; in how many it would be for someone who knows the truth, since what a judge does on 2,000 items
+is itself sqrt(p (1 - p) / 2,000) away from the plan; and how far the model is from what the judges really
+did, which is all that votes can tell.
 
 Panels of three kinds of judges: independent ones of fixed accuracy; ones that see a noisy quality gap, and
 so fail together on hard pairs; and the latter with three relatives, who share half of their noise. `kept`
@@ -38,6 +39,7 @@ from labelers.judges.panel import combine
 from store.tables import JUDGEMENTS
 
 PAIRS, TRUTH_FOR = 4000, 300
+RECOVERED = 0.95  # share of worlds
 ACCURACIES = {"strong": (0.95, 0.9, 0.85, 0.8, 0.7), "mixed": (0.9, 0.8, 0.72, 0.65, 0.58)}
 
 Bools = NDArray[np.bool_]
@@ -70,7 +72,25 @@ def pages(report: dict[str, list[dict[str, Any]]]) -> list[str]:
         "panels": f"Panels of five: {TRUTH_FOR} verified pairs, {PAIRS - TRUTH_FOR:,} others, 10 worlds",
         "intervals": "Share of 95 % intervals that hold the truth, 500 worlds of 300 pairs",
     }
-    return [f"## {titles[name]}\n\n{table(lines)}\n" for name, lines in report.items()]
+    notes = {"recovery": recovered(report["recovery"])}
+    return [f"## {titles[name]}\n\n{table(lines)}\n{notes.get(name, '')}" for name, lines in report.items()]
+
+
+def recovered(lines: list[dict[str, Any]]) -> str:
+    """Whether all five accuracies are recovered within .02, in at least RECOVERED of the worlds."""
+    said = []
+    for line in lines:
+        planted, did = line["within .02"], line["of it within .02"]
+        said.append(
+            f"- {line['judges']}: planted accuracies within .02 in {planted:.0%} of the worlds "
+            f"({line['with the truth known']:.0%} with the truth known): {_verdict(planted)}; what judges "
+            f"really did within .02 in {did:.0%}: {_verdict(did)}."
+        )
+    return f"\nTo reach: all five within .02 in {RECOVERED:.0%} of the worlds.\n\n" + "\n".join(said) + "\n"
+
+
+def _verdict(share: float) -> str:
+    return "reached" if share >= RECOVERED else "MISSED"
 
 
 def table(lines: list[dict[str, Any]]) -> str:

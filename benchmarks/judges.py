@@ -9,9 +9,8 @@ from the ledger. Texts of a few hundred tokens, as judges get them.
 Replies: the corpus in tests/labelers/judges/corpus, by our parsers and by the rules in common use. A wrong
 label is one where a careful reader finds none, or another.
 
-Position bias: a simulated judge that leans by a known number of logits to what it sees first. The excess is
-the share of pairs won by the one that is first in the table, less that share for the same judge without the
-bias: of one order alone, and of both together. By log-probabilities, and by samples without them.
+Position bias: a simulated judge that leans by a known number of logits to what it sees first; see
+position_bias.py.
 
 Writes judges.md and judges.json.
 """
@@ -36,24 +35,20 @@ import polars as pl
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests/helpers")]
 
-from simulated_judge import SimulatedJudge, World, world, write_form  # noqa: E402
+import position_bias  # noqa: E402
 from simulated_policy import completion_table  # noqa: E402
 from stub_judge_server import SAID  # noqa: E402
 from verdict_corpus import OURS, PEERS, load, score  # noqa: E402
 
 from labelers.judges.choosing import choose_pairs  # noqa: E402
-from labelers.judges.pairwise import consensus, judge_pairs  # noqa: E402
-from samplers.engine import Completion, Engine, Request, Sampling  # noqa: E402
+from labelers.judges.pairwise import judge_pairs  # noqa: E402
+from samplers.engine import Completion, Engine, Request  # noqa: E402
 from samplers.openai_engine import OpenAIEngine  # noqa: E402
 from store.ledger import Ledger  # noqa: E402
 from store.tables import PROMPTS  # noqa: E402
 
 REPEATS = 3
 TARGETS = {"live": 1.0, "cached": 0.2}  # milliseconds of processor time per call
-BIAS_TARGET = 0.95  # of the excess removed
-SAMPLES = 8
-BIAS_PAIRS = 3000
-POSITIONS = (0.5, 1.0, 2.0)  # bias in logits
 STEP = "Then we multiply {i} by 7, which gives {p}, and write down the carry. "
 Tables = tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]
 
@@ -136,39 +131,8 @@ def replies() -> list[dict[str, Any]]:
     return [{"kind": kind, "rule": name, **score(load(kind), rule)._asdict()} for kind, name, rule in rules]
 
 
-def bias(n: int) -> list[dict[str, Any]]:
-    given = world(n, per_prompt=2, seed=1)
-    return [row for logprobs in (True, False) for row in _bias_left(given, logprobs)]
-
-
-def _bias_left(given: World, logprobs: bool) -> Iterator[dict[str, Any]]:
-    fair = _first_wins(given, 0.0, logprobs)
-    for position in POSITIONS:
-        biased = _first_wins(given, position, logprobs)
-        excess = {name: biased[name] - fair[name] for name in fair}
-        mode = "log-probabilities" if logprobs else f"{SAMPLES} samples"
-        removed = 1 - abs(excess["both"] / excess["single"])
-        yield {"mode": mode, "position": position, **excess, "removed": removed}
-
-
-def _first_wins(given: World, position: float, logprobs: bool) -> dict[str, float]:
-    """How much of all pairs the completion that is first in the table wins: of one order, and of both."""
-    judge = SimulatedJudge(given.worth, position=position, logprobs=logprobs)
-    sampling, samples = Sampling(temperature=0.0 if logprobs else 1.0), 1 if logprobs else SAMPLES
-    with tempfile.TemporaryDirectory() as folder, Ledger(Path(folder) / "ledger") as ledger:
-        pairs = choose_pairs(given.completions, per_prompt=1)
-        tables = (ledger, pairs, given.completions, given.prompts, write_form(Path(folder)))
-        judgements = judge_pairs(judge, *tables, sampling, samples=samples)
-    share = {"A": 1.0, "tie": 0.5, "B": 0.0}
-    single = judgements.filter(order="ab")["verdict"].cast(pl.String).replace_strict(share)
-    soft = consensus(judgements)["soft"]
-    both = (soft > 0.5).cast(pl.Float64) + 0.5 * (soft == 0.5).cast(pl.Float64)
-    return {"single": float(single.mean()), "both": float(both.mean())}  # type: ignore[arg-type]
-
-
 def as_markdown(result: dict[str, Any]) -> str:
     spent = result["cost"]
-    worst = min(row["removed"] for row in result["bias"])
     lines = [
         "# Judges",
         "",
@@ -195,15 +159,7 @@ def as_markdown(result: dict[str, Any]) -> str:
         "",
         "## Position bias of a simulated judge",
         "",
-        "| verdicts by | bias in logits | excess, one order | excess, both | removed |",
-        "|---|---|---|---|---|",
-        *(
-            f"| {row['mode']} | {row['position']} | {row['single']:+.3f} | {row['both']:+.3f} "
-            f"| {row['removed']:.1%} |"
-            for row in result["bias"]
-        ),
-        "",
-        f"Least removed {worst:.1%}: {_verdict(worst >= BIAS_TARGET, f'at least {BIAS_TARGET:.0%}')}.",
+        *position_bias.as_markdown(result["bias"]),
     ]
     return "\n".join(lines) + "\n"
 
@@ -226,7 +182,7 @@ def main() -> None:
         "cost": cost(args.pairs),
         "replies_read": sum(row["rows"] for row in read if row["rule"] == "ours"),
         "replies": read,
-        "bias": bias(BIAS_PAIRS),
+        "bias": position_bias.report(),
     }
     args.out.mkdir(parents=True, exist_ok=True)
     (args.out / "judges.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")

@@ -128,13 +128,13 @@ def measure_audit(data: Path) -> dict[str, Any]:
 
 def measure_program(data: Path) -> dict[str, Any]:
     golds = [row for name in ("train", "test") for row in read_jsonl(data / "gsm8k" / f"{name}.jsonl")]
-    lines = [line for row in golds for line in row["answer"].split("\n")]
+    lines = [(line, row["question"]) for row in golds for line in row["answer"].split("\n")]
     started = time.perf_counter()
-    checked = [check_arithmetic(line) for line in lines]
+    checked = [check_arithmetic([line], question)[0] for line, question in lines]
     seconds = time.perf_counter() - started
     bench = json.loads((data / "processbench" / "gsm8k.json").read_text(encoding="utf-8"))
-    accused = [(row["label"], _first_false(row["steps"])) for row in bench]
-    accused = [(label, t) for label, t in accused if t is not None]
+    found = [(row["label"], check_arithmetic(row["steps"], row["problem"])) for row in bench]
+    accused = [(label, right.index(False)) for label, right in found if False in right]
     return {
         "gold_lines": len(lines),
         "gold_hold": checked.count(True),
@@ -145,10 +145,6 @@ def measure_program(data: Path) -> dict[str, Any]:
         "after_it": sum(-1 < label < t for label, t in accused),
         "before_it": sum(label == -1 or label > t for label, t in accused),
     }
-
-
-def _first_false(steps: list[str]) -> int | None:
-    return next((t for t, step in enumerate(steps) if check_arithmetic(step) is False), None)
 
 
 def as_markdown(result: dict[str, Any]) -> str:

@@ -170,9 +170,16 @@ def _best_first(row: Row) -> tuple[float, str]:
 
 
 def _scored(a: Row, b: Row) -> Comparison:
+    parts = a["parts"] or (), b["parts"] or ()
+    if len(parts[0]) != len(parts[1]):
+        counts = [f"{row['completion_id']} {len(part)}" for row, part in zip((a, b), parts, strict=True)]
+        raise InputError(
+            f"scores: completions of prompt {a['prompt_id']} have different numbers of parts "
+            f"({', '.join(counts)}); score all completions of a prompt by the same checks"
+        )
     gap = a["score"] - b["score"]
     margin = inf if gap and a["evidence"] in ORDER_ONLY else gap
-    worse_in_part = any(x < y for x, y in zip(a["parts"] or (), b["parts"] or (), strict=True))
+    worse_in_part = any(x < y for x, y in zip(*parts, strict=True))
     return Comparison(a, b, margin, None, a["evidence"], "better_in_part" if worse_in_part else None)
 
 

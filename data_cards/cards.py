@@ -5,6 +5,14 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from data_cards.labels import (
+    agreement_blocks,
+    judge_blocks,
+    pair_blocks,
+    quality_lines,
+    rollout_blocks,
+    vote_blocks,
+)
 from data_cards.render import front_matter, render
 from data_cards.run import Facts, Run
 from data_cards.summary import (
@@ -13,13 +21,14 @@ from data_cards.summary import (
     has_judged_pairs,
     headline,
     isolation,
+    margin_units,
     model_name,
     models,
-    rates,
     reads_answers,
     set_lines,
     size_category,
     stage_lines,
+    tied_pairs,
     verdict_counts,
     verifier_lines,
 )
@@ -55,10 +64,15 @@ def dataset_card(run: Run, repo: str = "OWNER/NAME", plot: str | None = None) ->
         evidence=evidence_lines(run),
         eval_sets=eval_set_lines(run),
         rule=run.recipe.get("decontaminate"),
-        judge={name: rates(run.judge.get(name) or {}) for name in ("calibration", "bias")}
-        if run.judge
-        else {},
+        judge=judge_blocks(run),
+        step_labels=rollout_blocks(run) + agreement_blocks(run),
+        votes=vote_blocks(run),
+        pairs=pair_blocks(run),
+        quality=quality_lines(run),
+        consensus=bool(agreement_blocks(run)),
         judged_pairs=has_judged_pairs(run),
+        ties=tied_pairs(run),
+        units=margin_units(run),
         gains=headline(run),
     )
 

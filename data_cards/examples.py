@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import polars as pl
 
 from data_cards.run import Example, Step
+
+# How labels came about that no rollout from their own step decided.
+WITHOUT_DRAWS = {
+    "outcome": "own answer",
+    "witness": "later success",
+    "after-error": "after the error",
+    "program": "program",
+}
 
 
 def labelled_solutions(
@@ -15,9 +24,13 @@ def labelled_solutions(
     verdicts: pl.DataFrame,
     steps: pl.DataFrame,
     truth: Mapping[str, Sequence[bool]] | None = None,
+    located: Mapping[str, Mapping[str, int | None]] | None = None,
     n: int = 6,
 ) -> list[Example]:
-    """Solutions with labelled steps; `truth` (completion_id -> one value a step) where a program knows it."""
+    """Solutions with labelled steps; `truth` (completion_id -> one value a step) where a program knows it.
+
+    `located` says which step each labeler takes for the first wrong one (completion_id -> index, -1: none).
+    """
     labelled = completions.filter(pl.col("completion_id").is_in(steps["completion_id"].unique().to_list()))
     by_solution = {
         key[0]: part.sort("step_index").to_dicts() for key, part in steps.group_by("completion_id")
@@ -29,15 +42,34 @@ def labelled_solutions(
             Step(
                 text=step["text"],
                 label=step["label"],
-                evidence="own answer"
-                if step["method"] == "outcome"
-                else f"{step['n_correct']} of {step['n_rollouts']}",
+                evidence=evidence(step),
                 truth=exact[i] if i < len(exact) else None,
             )
             for i, step in enumerate(by_solution[row["completion_id"]])
         ]
-        examples.append(Example(row["question"], row["answer"], row["verdict"], shown))
+        note = first_error_note(row["completion_id"], located or {})
+        examples.append(Example(row["question"], row["answer"], row["verdict"], shown, note))
     return examples
+
+
+def evidence(step: Mapping[str, Any]) -> str:
+    """What the label of a STEPS row stands on, in a few words."""
+    if step["method"] in WITHOUT_DRAWS:
+        return WITHOUT_DRAWS[step["method"]]
+    sure = "" if step["confidence"] is None else f" {100 * step['confidence']:.0f} %"
+    return f"{step['n_correct']} of {step['n_rollouts']}{sure}" if step["n_rollouts"] else f"no draw{sure}"
+
+
+def first_error_note(completion_id: str, located: Mapping[str, Mapping[str, int | None]]) -> str:
+    """`first error by rollouts: step 3, critique: none`."""
+    names: dict[int | None, str] = {None: "not known", -1: "none"}
+    said = [
+        f"{labeler}: {names.get(place, f'step {(place or 0) + 1}')}"
+        for labeler, places in located.items()
+        if completion_id in places
+        for place in [places[completion_id]]
+    ]
+    return f"first error by {', '.join(said)}" if said else ""
 
 
 def scored_solutions(

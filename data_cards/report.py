@@ -9,6 +9,14 @@ import polars as pl
 from markupsafe import Markup
 
 from data_cards.charts import Point, Series, best_of_n_chart, colour, histogram
+from data_cards.labels import (
+    agreement_blocks,
+    judge_blocks,
+    pair_blocks,
+    quality_lines,
+    rollout_blocks,
+    vote_blocks,
+)
 from data_cards.render import TEMPLATES, render
 from data_cards.run import Run
 from data_cards.summary import (
@@ -18,7 +26,6 @@ from data_cards.summary import (
     models,
     percent,
     points,
-    rates,
     set_lines,
     stage_lines,
     verdict_counts,
@@ -52,10 +59,10 @@ def report(run: Run) -> str:
         evidence=evidence_lines(run),
         verdicts=verdict_counts(run),
         verifiers=verifier_lines(run),
-        quality=_quality(run),
-        judge={name: rates(run.judge.get(name) or {}) for name in ("calibration", "bias")}
-        if run.judge
-        else {},
+        quality=quality_lines(run),
+        judge=judge_blocks(run),
+        step_labels=rollout_blocks(run) + agreement_blocks(run),
+        evidence_blocks=vote_blocks(run) + pair_blocks(run),
         hits=_hits(run),
         pairs=_pairs(run),
     )
@@ -123,34 +130,6 @@ def _histograms(scores: pl.DataFrame | None) -> list[Markup]:
         right, wrong = (mine.filter(pl.col("label") == side)["reward"].to_numpy() for side in (True, False))
         found.append(Markup(histogram(right, wrong, model)))
     return found
-
-
-def _quality(run: Run) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Step labels against the exact truth, in words."""
-    steps = {
-        "accuracy": "labels that agree",
-        "error_precision": "precision of “wrong”",
-        "error_recall": "recall of “wrong”",
-        "error_f1": "F1 of “wrong”",
-        "n": "steps",
-    }
-    solutions = {
-        "error_accuracy": "solutions with an error",
-        "correct_accuracy": "solutions without",
-        "f1": "F1 (ProcessBench)",
-        "n": "solutions",
-    }
-    parts = (
-        ("Is the step itself right?", "against_correctness", steps),
-        ("Can the answer still be reached?", "against_solvability", steps),
-        ("Is the first wrong step found?", "first_error", solutions),
-    )
-    known = run.label_quality or {}
-    return [
-        (title, [(says, f"{facts[k]:,}" if k == "n" else percent(facts[k])) for k, says in names.items()])
-        for title, part, names in parts
-        if (facts := known.get(part))
-    ]
 
 
 def _hits(run: Run) -> list[dict[str, Any]]:

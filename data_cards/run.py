@@ -50,8 +50,10 @@ class Run:
     auc: Mapping[str, Facts] = field(default_factory=dict)  # column -> {"all", "within"}
     contamination: pl.DataFrame | None = None  # curation.decontamination.REPORT
     eval_sets: Sequence[Facts] = ()  # rows of curation.decontamination.TOTALS
-    judge: Facts | None = None  # {"bias", "calibration", "template"}
-    label_quality: Facts | None = None  # {"against_correctness", "against_solvability", "first_error"}
+    judge: Facts | None = (
+        None  # {"mode", "judges": {name: {"bias", "calibration", ...}}, "panel", "template"}
+    )
+    label_quality: Facts | None = None  # labeler -> {"first_error", "against_correctness", ...}
     instructions: Mapping[str, str] = field(default_factory=dict)  # name -> a prompt of ours, verbatim
     solutions: Sequence[Example] = ()  # labelled training solutions
     scored: Sequence[Example] = ()  # test solutions with their step rewards

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any
@@ -13,6 +13,7 @@ import polars as pl
 
 from data_cards.run import Facts, Run
 
+JUDGED = ["judge", "rating", "ranking"]  # evidence that is the opinion of a model
 HEADLINE_PRM = "min"  # Math-Shepherd's aggregation; named beforehand, not picked on the test prompts
 
 
@@ -163,22 +164,30 @@ def isolation(run: Run) -> list[tuple[str, bool]]:
 
 def models(run: Run) -> list[dict[str, str]]:
     """Everything that generated or judged text: role, engine, name, revision."""
-    recipe, notes = run.recipe, {n.partition("/")[0]: r.get("notes") or {} for n, r in run.stages.items()}
-    found = []
-    for stage, role in (("sample", "policy"), ("judge", "judge"), ("rollout", "completer")):
-        if not recipe.get(stage):
-            continue
-        engine = recipe[stage].get("engine") or recipe.get("engine") or {}
-        revision = notes.get(stage, {}).get("revision") or engine.get("revision") or "not recorded"
-        found.append(
-            {
-                "role": role,
-                "engine": engine.get("kind", ""),
-                "model": model_name(engine.get("model", "")),
-                "revision": revision,
-            }
-        )
+    recipe = run.recipe
+    stages = {name.partition("/")[0]: record.get("notes") or {} for name, record in run.stages.items()}
+    policy = recipe.get("engine") or {}
+    found = [_model("policy", policy, stages.get("sample", {}))] if recipe.get("sample") else []
+    if judge := recipe.get("judge"):
+        own = judge.get("panel") or [judge.get("engine") or policy]
+        measured = list((stages.get("judge", {}).get("judges") or {}).values()) or [{}] * len(own)
+        found += [_model("judge", *pair) for pair in zip(own, measured, strict=False)]
+    if rollout := recipe.get("rollout"):
+        for k, engine in enumerate(rollout.get("completers") or [policy]):
+            verb = f"rollout-{k + 1}" if k else "rollout"
+            found.append(_model("completer", engine, stages.get(verb, {})))
+    if critique := recipe.get("critique"):
+        found.append(_model("critic", critique.get("engine") or policy, stages.get("critique", {})))
     return found
+
+
+def _model(role: str, engine: Facts, notes: Facts) -> dict[str, str]:
+    return {
+        "role": role,
+        "engine": engine.get("kind", ""),
+        "model": model_name(engine.get("model", "")),
+        "revision": notes.get("revision") or engine.get("revision") or "not recorded",
+    }
 
 
 def model_name(model: str) -> str:
@@ -189,7 +198,19 @@ def model_name(model: str) -> str:
 def has_judged_pairs(run: Run) -> bool:
     """Some preference was decided by a judge; a judge that was only calibrated labels nothing."""
     frames = (run.datasets.get("preference") or {}).values()
-    return any((frame["evidence"] == "judge").any() for frame in frames)
+    return any(frame["evidence"].is_in(JUDGED).any() for frame in frames)
+
+
+def tied_pairs(run: Run) -> int:
+    """Preference rows that prefer nothing."""
+    frames = (run.datasets.get("preference") or {}).values()
+    return sum(int((frame["soft"] == 0.5).sum()) for frame in frames)
+
+
+def margin_units(run: Run) -> list[str]:
+    """Kinds of evidence whose pairs have margins, each in a unit of its own."""
+    frames = (run.datasets.get("preference") or {}).values()
+    return sorted({kind for f in frames for kind in f.filter(pl.col("margin") > 0)["evidence"].unique()})
 
 
 @dataclass(frozen=True)
@@ -263,29 +284,6 @@ def size_category(rows: int) -> str:
         ("1M<n<10M", 10**7),
     )
     return next((name for name, limit in limits if rows < limit), "n>10M")
-
-
-def rates(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """A judge's statistics as (name, value): shares with their intervals, and plain counts."""
-    lines = []
-    for name, value in facts.items():
-        if isinstance(value, Mapping):
-            if "rate" in value and value["rate"] is not None:
-                interval = f"[{percent(value['low'])}, {percent(value['high'])}]"
-                lines.append((name, f"{percent(value['rate'])} {interval} of {value['n']:,}"))
-            elif "rate" not in value:
-                lines += [(f"{name}: {key}", f"{n:,}") for key, n in value.items()]
-        elif isinstance(value, float):
-            lines.append((name, f"{value:.3f}"))
-        elif value is not None:
-            lines.append((name, _plain_value(value)))
-    return [(name.replace("_", " "), text) for name, text in lines]
-
-
-def _plain_value(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def eval_set_lines(run: Run) -> Sequence[Facts]:

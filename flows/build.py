@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import polars as pl
 
 from curation import sets
 from curation.audit import Finding, Sources, audit, audit_split
 from curation.evidence import labels_from_verdicts, labels_from_votes
+from flows import pairs
+from flows.consensus import AGREED_FILE
 from flows.decontaminate import CLEAN
-from flows.judge import CONSENSUS_FILE
+from flows.judge_modes import SCORES_FILE
+from flows.pairs import Made
 from flows.recipe import Recipe
 from flows.rollout import STEPS_DIR
 from flows.sample import COMPLETIONS_DIR
+from flows.search import SEARCHED_DIR, SEARCHED_STEPS_DIR
 from flows.stage import Outcome, Stage
 from flows.verify import VERDICTS_DIR
 from flows.vote import VOTES_FILE
-from labelers.judges.pairwise import CONSENSUS
+from labelers.judges.scores import JUDGE_SCORES
 from store.accounting import Account
 from store.errors import InputError
 from store.shards import read_table, write_table
@@ -36,19 +40,9 @@ from store.tables import (
 )
 
 HONEST_TOO = ("chosen_by_position",)  # also where one recorded model always beats the other
-_SETTINGS = {"preference": ("pairs_per_prompt",), "stepwise": ("truncate_after_error",)}
 SCHEMAS = {"preference": PREFERENCE, "ranking": RANKING, "outcome": OUTCOME, "stepwise": STEPWISE}
 
-Built = tuple[pl.DataFrame, Account]
-
-
-class Made(NamedTuple):
-    """What the stages before have made, which every set is built from."""
-
-    prompts: pl.DataFrame
-    completions: pl.DataFrame
-    labels: pl.DataFrame  # curation.evidence.LABELS
-    verified: list[str]  # prompts to which a verifier applies
+Built = tuple[pl.DataFrame, Account, dict[str, Any]]
 
 
 def set_file(name: str, split: str) -> str:
@@ -60,25 +54,42 @@ def stages(run_dir: Path, recipe: Recipe) -> list[Stage]:
     shards = sorted(path.name for path in (run_dir / COMPLETIONS_DIR).glob("*.parquet"))
     tables = [COMPLETIONS_DIR, VERDICTS_DIR]
     found = []
+    judged = pairs.opinions_file(recipe)
     for name in recipe.build.sets:
-        folders = [*tables, STEPS_DIR] if name == "stepwise" else tables
+        folders = [*tables, *_step_folders(recipe)] if name == "stepwise" else tables
         inputs = [CLEAN, *(f"{folder}/{shard}" for folder in folders for shard in shards)]
-        if name == "preference" and recipe.judge:
-            inputs.append(CONSENSUS_FILE)
+        if name == "stepwise" and recipe.agrees:
+            inputs.append(AGREED_FILE)
+        if judged and (name == "preference" or (name == "ranking" and judged == SCORES_FILE)):
+            inputs.append(judged)
         settings: dict[str, Any] = {"seed": recipe.seed, "heldout_fraction": recipe.build.heldout_fraction}
         if recipe.vote:
             inputs.append(VOTES_FILE)
-            settings["min_margin"] = recipe.vote.min_margin
-        settings |= {key: getattr(recipe.build, key) for key in _SETTINGS.get(name, ())}
+            settings["vote_margin"] = recipe.vote.min_margin
+        if name == "preference":
+            settings |= pairs.settings(recipe)
+        if name == "stepwise":
+            settings["truncate_after_error"] = recipe.build.truncate_after_error
         outputs = (set_file(name, "train"), set_file(name, "test"))
-        found.append(Stage(f"build/{name}", work, settings, tuple(inputs), outputs))
+        found.append(Stage(f"build/{name}", work, settings, tuple(inputs), outputs, version=2))
     return found
+
+
+def _step_folders(recipe: Recipe) -> list[str]:
+    """The tables besides completions that the stepwise set is built from, where labelers need not agree."""
+    if recipe.agrees or not recipe.rollout:
+        return []
+    searched = [SEARCHED_DIR, SEARCHED_STEPS_DIR] if recipe.rollout.tree else []
+    return [STEPS_DIR, *searched]
 
 
 def work(run_dir: Path, recipe: Recipe, stage: Stage) -> Outcome:
     name = stage.name.split("/")[1]
     made = _made(run_dir, recipe)
-    table, account = _BUILDERS[name](run_dir, recipe, made)
+    if SEARCHED_DIR in _step_folders(recipe) and name == "stepwise":
+        searched = read_table(run_dir / SEARCHED_DIR, COMPLETIONS)
+        made = made._replace(completions=pl.concat([made.completions, searched]))
+    table, account, more = _BUILDERS[name](run_dir, recipe, made)
     train, test = sets.split_by_prompt(table, recipe.build.heldout_fraction, recipe.seed)
     sources = Sources(made.prompts, made.completions, made.labels)
     findings = audit({name: table}, sources) + audit_split(train, test)
@@ -91,7 +102,7 @@ def work(run_dir: Path, recipe: Recipe, stage: Stage) -> Outcome:
         "audit": [finding._asdict() for finding in findings],
     }
     heights = {set_file(name, "train"): train.height, set_file(name, "test"): test.height}
-    return Outcome(account, heights, facts=facts | _balance(name, table))
+    return Outcome(account, heights, facts=facts | more | _balance(name, table))
 
 
 def refuse_wrong_labels(name: str, findings: list[Finding]) -> None:
@@ -116,57 +127,37 @@ def _made(run_dir: Path, recipe: Recipe) -> Made:
     return Made(prompts, read_table(run_dir / COMPLETIONS_DIR, COMPLETIONS), labels, verified)
 
 
-def _preference(run_dir: Path, recipe: Recipe, made: Made) -> Built:
-    """Verdicts before opinions: the judge's pairs only of prompts that no verifier decides."""
-    limit = recipe.build.pairs_per_prompt
-    if not recipe.judge:
-        return sets.preference(made.prompts, made.completions, made.labels, pairs_per_prompt=limit)
-    verifiable = pl.col("prompt_id").is_in(made.verified)
-    verified, account = sets.preference(
-        made.prompts, made.completions.filter(verifiable), made.labels, pairs_per_prompt=limit
-    )
-    agreed = read_table(run_dir / CONSENSUS_FILE, CONSENSUS).filter(
-        pl.col("preference").is_not_null() & ~verifiable
-    )
-    judged, judged_account = sets.preference_judged(
-        made.prompts, made.completions.filter(~verifiable), _chosen(agreed), labels=made.labels
-    )
-    merged = pl.concat([verified, judged]).sort("prompt_id", "chosen_id", "rejected_id")
-    return merged, _sum("preference", [account, judged_account])
-
-
-def _chosen(agreed: pl.DataFrame) -> pl.DataFrame:
-    """CONSENSUS rows as (prompt_id, chosen_id, rejected_id, soft = P(chosen preferred))."""
-    a_won = pl.col("preference") == "A"
-    return agreed.select(
-        "prompt_id",
-        chosen_id=pl.when(a_won).then("a_id").otherwise("b_id"),
-        rejected_id=pl.when(a_won).then("b_id").otherwise("a_id"),
-        soft=pl.when(a_won).then(pl.col("soft")).otherwise(1 - pl.col("soft")),
-    )
-
-
 def _ranking(run_dir: Path, recipe: Recipe, made: Made) -> Built:
-    return sets.ranking(made.prompts, made.completions, _scores(made.labels))
-
-
-def _scores(labels: pl.DataFrame) -> pl.DataFrame:
-    return labels.select("completion_id", score=pl.col("label").cast(pl.Float64))
+    """By verdicts; the completions of other prompts by a judge's scores, where there are some."""
+    scores = made.labels.select("completion_id", score=pl.col("label").cast(pl.Float64))
+    if pairs.opinions_file(recipe) == SCORES_FILE:
+        known = pl.col("prompt_id").is_in(made.verified)
+        judged = read_table(run_dir / SCORES_FILE, JUDGE_SCORES).filter(~known)
+        # Votes for the answers that the judge did not see are on another scale: one prompt, one scale.
+        theirs = made.completions.filter(pl.col("prompt_id").is_in(judged["prompt_id"].unique().to_list()))
+        scores = scores.filter(~pl.col("completion_id").is_in(theirs["completion_id"].to_list()))
+        scores = pl.concat([scores, judged.select("completion_id", "score")])
+    return *sets.ranking(made.prompts, made.completions, scores), {}
 
 
 def _outcome(run_dir: Path, recipe: Recipe, made: Made) -> Built:
-    return sets.outcome(made.prompts, made.completions, made.labels)
+    return *sets.outcome(made.prompts, made.completions, made.labels), {}
 
 
 def _stepwise(run_dir: Path, recipe: Recipe, made: Made) -> Built:
-    steps = read_table(run_dir / STEPS_DIR, STEPS)
-    return sets.stepwise(
+    if recipe.agrees:
+        steps = read_table(run_dir / AGREED_FILE, STEPS)
+    else:
+        folders = [name for name in _step_folders(recipe) if name != SEARCHED_DIR]
+        steps = pl.concat([read_table(run_dir / name, STEPS) for name in folders])
+    built = sets.stepwise(
         made.prompts, made.completions, steps, truncate_after_error=recipe.build.truncate_after_error
     )
+    return *built, {}
 
 
 _BUILDERS: dict[str, Callable[[Path, Recipe, Made], Built]] = {
-    "preference": _preference,
+    "preference": pairs.build,
     "ranking": _ranking,
     "outcome": _outcome,
     "stepwise": _stepwise,
@@ -182,12 +173,3 @@ def _balance(name: str, table: pl.DataFrame) -> dict[str, int]:
     else:
         return {}
     return {"labels": len(labels), "positive": int(labels.sum() or 0)}
-
-
-def _sum(stage: str, accounts: list[Account]) -> Account:
-    total = Account(stage, sum(account.rows_in for account in accounts))
-    for account in accounts:
-        total.keep(account.kept)
-        for reason, n in account.rejected.items():
-            total.reject(reason, n)
-    return total

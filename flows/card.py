@@ -15,12 +15,14 @@ from data_cards.run import Example, Run
 from flows.build import SCHEMAS, set_file
 from flows.decontaminate import CLEAN, CONTAMINATION
 from flows.evaluate import score_file
+from flows.quality import first_errors_of
 from flows.recipe import Recipe
 from flows.rollout import STEPS_DIR
 from flows.sample import COMPLETIONS_DIR
 from flows.stage import Outcome, Stage
 from flows.train import model_dir
 from flows.verify import VERDICTS_DIR
+from labelers.judges.templates import load_template
 from labelers.segment import split_steps
 from samplers.policy import world
 from store.accounting import Account
@@ -70,7 +72,12 @@ def _collect(run_dir: Path, recipe: Recipe) -> Run:
     measured: dict[str, Any] = {}
     if recipe.rollout:
         steps = read_table(run_dir / STEPS_DIR, STEPS)
-        measured["solutions"] = labelled_solutions(*examples, steps, truth)
+        located = {
+            name: dict(found.iter_rows())
+            for name, found in first_errors_of(run_dir, recipe).items()
+            if name != "agreed"
+        }
+        measured["solutions"] = labelled_solutions(*examples, steps, truth, located)
     if recipe.evaluate and recipe.train:
         tables: dict[str, pl.DataFrame] = {
             model: read_table(run_dir / score_file(model), SCORES) for model in recipe.train.models
@@ -100,8 +107,14 @@ def _splits(run_dir: Path, name: str) -> dict[str, pl.DataFrame]:
 
 
 def _instructions(recipe: Recipe, notes: dict[str, Any]) -> dict[str, str]:
-    found = {"judge template": notes.get("judge", {}).get("template")}
-    found["system prompt"] = recipe.sample.system if recipe.sample else None
+    judge = notes.get("judge", {})
+    found = {"judge template": judge.get("template")}
+    found |= {f"criterion {name}": text for name, text in (judge.get("criteria") or {}).items()}
+    if recipe.sample:
+        found["system prompt"] = recipe.sample.system
+        found |= {f"worse system prompt {i}": text for i, text in enumerate(recipe.sample.worse_systems, 1)}
+    if recipe.critique:
+        found["critique template"] = load_template(recipe.critique.template, "critique").text
     return {name: text for name, text in found.items() if text}
 
 
@@ -112,12 +125,12 @@ def _truth(recipe: Recipe, prompts: pl.DataFrame, completions: pl.DataFrame) -> 
     problems = {
         row["prompt_id"]: world.parse(row["messages"][-1]["content"]) for row in prompts.iter_rows(named=True)
     }
-    return {
-        completion_id: world.check_steps(problems[prompt_id], [step.strip() for step in split_steps(text)])
-        for completion_id, prompt_id, text in completions.select(
-            "completion_id", "prompt_id", "text"
-        ).iter_rows()
-    }
+    truth = {}
+    texts = completions.select("completion_id", "prompt_id", "text")
+    for completion_id, prompt_id, text in texts.iter_rows():
+        lines = [step.strip() for step in split_steps(text, recipe.split)]
+        truth[completion_id] = world.check_steps(problems[prompt_id], lines)
+    return truth
 
 
 def _scored(
@@ -128,5 +141,4 @@ def _scored(
 ) -> list[Example]:
     if "prm" not in tables:
         return []
-    policy = recipe.rollout.segment if recipe.rollout else "newline"
-    return scored_solutions(*examples, tables["prm"], lambda text: split_steps(text, policy), truth)
+    return scored_solutions(*examples, tables["prm"], lambda text: split_steps(text, recipe.split), truth)

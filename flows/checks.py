@@ -7,11 +7,19 @@ from typing import Any
 
 import polars as pl
 
-from flows.recipe import AnswerPolicy, Recipe
+from flows.recipe import AnswerPolicy, JudgeStage, Recipe
+from labelers.judges.templates import Template, load_template
+from labelers.program import Checker, checker_for
 from labelers.verdicts import references
 from store.errors import InputError
 from verifiers.registry import BadVerifier, Bound, bind, defaults, distinct
 from verifiers.verdict import BadReference, Reference, Settings
+
+
+def templates(config: JudgeStage) -> list[Template]:
+    """The judge's template, once for each criterion. Raises InputError."""
+    criteria: list[str | None] = [*config.criteria] or [None]
+    return [load_template(config.template_name, config.mode, criterion) for criterion in criteria]
 
 
 def verifiers_of(recipe: Recipe) -> tuple[Bound, ...]:
@@ -22,6 +30,16 @@ def verifiers_of(recipe: Recipe) -> tuple[Bound, ...]:
         return distinct(bind(use.use, use.options, use.when, use.domain) for use in recipe.verify.verifiers)
     except BadVerifier as error:
         raise InputError(str(error)) from error
+
+
+def checker_of(recipe: Recipe) -> Checker | None:
+    """The program that may overrule step labels. Raises InputError where it cannot be loaded."""
+    if recipe.rollout is None or recipe.rollout.checker is None:
+        return None
+    try:
+        return checker_for(recipe.rollout.checker)
+    except BadVerifier as error:
+        raise InputError(f"rollout.checker: {error}") from error
 
 
 def settings_of(recipe: Recipe) -> Settings:
@@ -59,13 +77,16 @@ def check_prompts(recipe: Recipe, prompts: pl.DataFrame) -> None:
         for one in verifiers:
             if not any(one in found for found in judged):
                 raise InputError(f"verify.verifiers: {one.name} applies to no prompt: {_why_not(one, known)}")
-    if recipe.build.sets and not any(judged) and not (recipe.judge or recipe.vote):
+    others = recipe.judge or recipe.vote or (recipe.sample and recipe.sample.worse_systems)
+    if recipe.build.sets and not any(judged) and not others:
         raise InputError(
             "no verifier applies to any prompt, and there is no judge: nothing could go into the sets; "
             "name the fields of the references (prompts.fields.answer, ...), or verifiers that need none"
         )
     if recipe.rollout:
         _check_rollouts(prompts, known, verifiers)
+    if recipe.judge:
+        _check_judged(recipe.judge, prompts)
 
 
 def _why_not(verifier: Bound, known: dict[str, tuple[Reference, str | None]]) -> str:
@@ -92,6 +113,18 @@ def _check_rollouts(
                 f"rollout: step labels are judged by math alone, but prompt {prompt_id} by "
                 f"{' and '.join(one.name for one in mine)}; leave `rollout` and the stepwise set out, or set "
                 "verify.verifiers=[math]"
+            )
+
+
+def _check_judged(config: JudgeStage, prompts: pl.DataFrame) -> None:
+    """A judge that is shown the reference answer can only judge prompts that have one."""
+    unknown = prompts.filter((pl.col("split") == "train") & pl.col("answer").is_null())
+    for template in templates(config):
+        if template.needs_reference and unknown.height:
+            raise InputError(
+                f"judge.template {template.name} shows the reference answer, and prompt "
+                f"{unknown['prompt_id'][0]} has none; name the field of the answers (prompts.fields.answer), "
+                "or choose a template without {reference}"
             )
 
 

@@ -9,10 +9,12 @@ from pathlib import Path
 from threading import Lock, local
 from typing import Any
 
+from flows.recipe import Recipe
 from flows.stage import Usage
 from samplers.cached import Budget
 from samplers.engine import Completion, Engine, Request
-from samplers.engines import EngineConfig, open_engine
+from samplers.engines import EMBEDDED, EngineConfig, open_engine
+from samplers.policy import MODEL_DIR
 from store.ledger import Ledger
 
 
@@ -53,10 +55,7 @@ class MeteredEngine:
         return spent
 
     def _add(self, more: Usage) -> None:
-        a, b, c, d = getattr(self._local, "spent", Usage())
-        self._local.spent = Usage(
-            a + more.calls, b + more.prompt_tokens, c + more.new_tokens, d + more.engine_seconds
-        )
+        self._local.spent = getattr(self._local, "spent", Usage()).plus(more)
 
 
 _open: dict[str, MeteredEngine] = {}
@@ -89,10 +88,18 @@ def identity(config: EngineConfig) -> dict[str, Any]:
     return {"kind": engine.kind, "model": engine.model, "revision": engine.revision} | kept
 
 
-def close_engines() -> None:
-    """Free the engines' memory before a trainer needs it, and at the end of a run."""
-    while _open:
-        _open.popitem()[1].close()
+def close_engines(but: EngineConfig | None = None) -> None:
+    """Free the engines' memory, of all `but` one, before another model or a trainer needs it."""
+    kept = but.model_dump_json() if but else None
+    for key in [key for key in _open if key != kept]:
+        _open.pop(key).close()
+
+
+def reward_base(recipe: Recipe) -> str:
+    """The folder or Hub name of the model that reward models start from."""
+    assert recipe.train
+    base = recipe.train.base or (recipe.engine.model if recipe.engine else "")
+    return str(MODEL_DIR) if base == EMBEDDED else base
 
 
 @cache

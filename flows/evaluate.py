@@ -46,7 +46,7 @@ def score_stages(run_dir: Path, recipe: Recipe) -> list[Stage]:
     found = []
     for model in recipe.train.models:
         weights = [f"{model_dir(model)}/{name}" for name in ("config.json", "model.safetensors")]
-        settings = {"segment": recipe.rollout.segment if recipe.rollout else "newline"}
+        settings = {"split": list(recipe.split)}
         found.append(
             Stage(f"score/{model}", score_work, settings, (CLEAN, *tables, *weights), (score_file(model),))
         )
@@ -68,9 +68,8 @@ def score_work(run_dir: Path, recipe: Recipe, stage: Stage) -> Outcome:
     verdicts = read_table(run_dir / VERDICTS_DIR, COMPLETION_VERDICTS)
     account = Account(stage.name, every.height)
     account.reject("not_for_test", every.height - completions.height)
-    policy = stage.settings["segment"]
     items = [
-        Item(messages[prompt_id], tuple(split_steps(text, policy)) if model == "prm" else (text,))
+        Item(messages[prompt_id], tuple(split_steps(text, recipe.split)) if model == "prm" else (text,))
         for prompt_id, text in completions.select("prompt_id", "text").iter_rows()
         if text.strip()
     ]

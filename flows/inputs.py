@@ -6,6 +6,7 @@ from typing import Any
 
 from flows.recipe import EvalSet, HubPrompts
 from store.errors import InputError
+from store.ids import content_id
 
 
 def dotted(row: dict[str, Any], name: str, where: str) -> Any:
@@ -34,3 +35,20 @@ def hub_rows(source: HubPrompts | EvalSet, instead: str) -> list[dict[str, Any]]
             f"{error}. Check the name and the network, or use a local file: {instead}"
         ) from error
     return loaded.to_list()
+
+
+def recorded_completion(prompt_id: str, model: str, index: int, text: str) -> dict[str, Any]:
+    return {
+        "completion_id": content_id("recorded", prompt_id, model, text),
+        "prompt_id": prompt_id,
+        "sampler": "recorded",
+        "model": model,
+        "revision": None,
+        "system_variant": None,
+        "sample_index": index,
+        "seed": None,
+        "text": text,
+        "n_prompt_tokens": None,
+        "n_tokens": None,
+        "finish_reason": "recorded",
+    }

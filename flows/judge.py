@@ -1,102 +1,131 @@
-"""Pairwise judging of training completions, both orders of every pair."""
+"""Judges on training completions: pairs in both orders, rankings in every rotation, or ratings.
+
+One judge or a panel. Where a verifier decides, each judge is measured against it; a recipe's gate leaves out
+the judges that fail, and stops the run when none is left: what they said stays in the ledger and the tables.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
+from flows.checks import templates
 from flows.decontaminate import CLEAN
-from flows.engines import budget, engine_for, identity, ledger_of
+from flows.engines import budget, close_engines, engine_for, identity, ledger_of
+from flows.judge_modes import MODES, Mode
 from flows.progress import Meter
-from flows.recipe import Recipe
+from flows.recipe import JudgeStage, Recipe
 from flows.sample import COMPLETIONS_DIR
-from flows.stage import Outcome, Stage
+from flows.stage import Outcome, Stage, Usage
 from flows.verify import VERDICTS_DIR
-from labelers.judges.pairwise import CONSENSUS, choose_pairs, consensus, judge_pairs
-from labelers.judges.bias import bias_report, calibrate
+from labelers.judges.calibration import passes
 from labelers.selection import choose_ids
-from labelers.judges.templates import load_template
-from samplers.engine import Sampling
-from store.accounting import Account
+from samplers.engines import EngineConfig
+from store.errors import InputError
 from store.shards import read_table, write_table
-from store.tables import COMPLETION_VERDICTS, COMPLETIONS, JUDGEMENTS, PROMPTS
+from store.tables import COMPLETION_VERDICTS, COMPLETIONS, PROMPTS
 
-JUDGEMENTS_FILE = "tables/judgements.parquet"
-CONSENSUS_FILE = "tables/consensus.parquet"
+
+class GateClosed(RuntimeError):
+    """No judge has reached what the recipe's gate asks for."""
 
 
 def stage(run_dir: Path, recipe: Recipe) -> Stage:
-    assert recipe.judge
+    config = recipe.judge
+    assert config
+    judge_names(recipe.engines_of(config))
     settings = {
-        "judge": recipe.judge.model_dump(exclude={"engine"}),
-        "template_hash": load_template(recipe.judge.template).hash,
-        "engine": identity(recipe.engine_of(recipe.judge)),
+        "judge": config.model_dump(exclude={"engine", "panel"}),
+        "templates": [template.hash for template in templates(config)],
+        "engines": [identity(engine) for engine in recipe.engines_of(config)],
         "seed": recipe.seed,
     }
     shards = sorted(path.name for path in (run_dir / COMPLETIONS_DIR).glob("*.parquet"))
     inputs = [f"{folder}/{name}" for name in shards for folder in (COMPLETIONS_DIR, VERDICTS_DIR)]
-    return Stage("judge", work, settings, (CLEAN, *inputs), (JUDGEMENTS_FILE, CONSENSUS_FILE))
+    mode = MODES[config.mode]
+    return Stage("judge", work, settings, (CLEAN, *inputs), (mode.replies_file, mode.labels_file), version=3)
+
+
+def judge_names(panel: Sequence[EngineConfig]) -> list[str]:
+    """What the judges are called in tables: their models, with the revision where models have one name.
+
+    InputError where the revision is the same too, or not known: their labels could not be told apart.
+    """
+    known = [(one["model"], one["revision"]) for one in map(identity, panel)]
+    names = [str(model) for model, _ in known]
+    for length in (8, None):  # revisions may begin alike
+        names = [
+            f"{model}@{revision[:length]}" if names.count(name) > 1 and revision else name
+            for name, (model, revision) in zip(names, known, strict=True)
+        ]
+    for name, (model, _) in zip(names, known, strict=True):
+        if names.count(name) > 1:
+            raise InputError(
+                f"judge.panel: two judges are called {model} and no revision tells their labels apart; take "
+                "one out, or give a model that a server knows by this name a `revision`"
+            )
+    return names
 
 
 def work(run_dir: Path, recipe: Recipe, stage: Stage) -> Outcome:
     config = recipe.judge
     assert config
-    prompts = read_table(run_dir / CLEAN, PROMPTS).filter(pl.col("split") == "train")
-    completions = read_table(run_dir / COMPLETIONS_DIR, COMPLETIONS)
-    verdicts = read_table(run_dir / VERDICTS_DIR, COMPLETION_VERDICTS)
-    pairs = _pairs(recipe, prompts, completions, verdicts)
-    engine = engine_for(recipe.engine_of(config))
-    with Meter("judge", 2 * pairs.height) as meter:
-        judgements = judge_pairs(
-            engine,
-            ledger_of(run_dir),
-            pairs,
-            completions,
-            prompts,
-            config.template,
-            Sampling(temperature=config.temperature, max_tokens=config.max_tokens, logprobs=config.logprobs),
-            recipe.seed,
-            budget=budget(),
-            progress=meter.saw,
-        )
-    agreed = consensus(judgements)
-    account = Account("judge", pairs.height)
-    for reason, n in sorted(agreed["rejected"].drop_nulls().value_counts().iter_rows()):
-        account.reject(reason, n)
-    account.keep(int(agreed["preference"].is_not_null().sum()))
-    write_table(judgements, run_dir / JUDGEMENTS_FILE, JUDGEMENTS)
-    write_table(agreed, run_dir / CONSENSUS_FILE, CONSENSUS)
+    mode = _mode(run_dir, recipe)
+    chosen = mode.choose()
+    replies: list[pl.DataFrame] = []
+    measured: dict[str, dict[str, Any]] = {}
+    usage, cached = Usage(), 0
+    panel = recipe.engines_of(config)
+    for engine_config, name in zip(panel, judge_names(panel), strict=True):
+        close_engines(but=engine_config)  # two models seldom fit into one memory
+        engine = engine_for(engine_config)
+        with Meter("judge", mode.calls(chosen)) as meter:
+            told = {"budget": budget(), "progress": meter.saw}
+            said = mode.ask(engine, ledger_of(run_dir), chosen, **told)
+        replies.append(said.with_columns(judge=pl.lit(name)))
+        measured[name] = mode.measure(replies[-1]) | {"revision": engine.revision}
+        usage = usage.plus(engine.usage())
+        cached += meter.cached
+    said = pl.concat(replies)
+    write_table(said, run_dir / mode.replies_file, mode.replies)
+    labels = mode.conclude(said, _trusted(config, measured))
+    write_table(labels.table, run_dir / mode.labels_file, labels.table.schema)
     facts = {
-        "bias": bias_report(judgements, completions),
-        "calibration": calibrate(judgements, verdicts),
-        "template": load_template(config.template).text,
-        "revision": engine.revision,
+        "mode": config.mode,
+        "judges": measured,
+        "panel": labels.together,
+        "template": templates(config)[0].text,
+        "criteria": {t.criterion.name: t.criterion.text for t in templates(config) if t.criterion},
     }
-    return Outcome(
-        account,
-        {JUDGEMENTS_FILE: judgements.height, CONSENSUS_FILE: agreed.height},
-        engine.usage(),
-        meter.cached,
-        facts=facts,
-    )
+    rows = {mode.replies_file: said.height, mode.labels_file: labels.table.height}
+    return Outcome(labels.account, rows, usage, cached, facts=facts)
 
 
-def _pairs(
-    recipe: Recipe, prompts: pl.DataFrame, completions: pl.DataFrame, verdicts: pl.DataFrame
-) -> pl.DataFrame:
-    """Right against wrong where a verifier decides, so that the judge is calibrated; any two elsewhere."""
-    assert recipe.judge
-    chosen = choose_ids(prompts["prompt_id"].to_list(), recipe.judge.max_prompts, recipe.seed)
-    rows = completions.filter(pl.col("prompt_id").is_in(chosen) & (pl.col("finish_reason") != "length"))
-    verifiable = verdicts["prompt_id"].unique().to_list()
-    decided, open_ended = (
-        rows.filter(pl.col("prompt_id").is_in(verifiable) == known) for known in (True, False)
+def _mode(run_dir: Path, recipe: Recipe) -> Mode:
+    """The training prompts that are judged, and their finished completions."""
+    config = recipe.judge
+    assert config
+    prompts = read_table(run_dir / CLEAN, PROMPTS).filter(pl.col("split") == "train")
+    chosen = choose_ids(prompts["prompt_id"].to_list(), config.max_prompts, recipe.seed)
+    completions = read_table(run_dir / COMPLETIONS_DIR, COMPLETIONS).filter(
+        pl.col("prompt_id").is_in(chosen) & (pl.col("finish_reason") != "length")
     )
-    per_prompt, seed = recipe.judge.pairs_per_prompt, recipe.seed
-    return pl.concat(
-        [
-            choose_pairs(decided, verdicts, per_prompt, seed, "right-wrong"),
-            choose_pairs(open_ended, None, per_prompt, seed, "random"),
-        ]
-    )
+    verdicts = read_table(run_dir / VERDICTS_DIR, COMPLETION_VERDICTS)
+    return MODES[config.mode](config, prompts, completions, verdicts, recipe.seed)
+
+
+def _trusted(config: JudgeStage, measured: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The judges that the gate lets through; what it says of each is noted in `measured`."""
+    if config.gate is None:
+        return measured
+    for facts in measured.values():
+        gate = passes(facts["calibration"], config.gate.min_accuracy, config.gate.min_pairs)
+        facts["gate"] = gate._asdict()
+    trusted = {name: facts for name, facts in measured.items() if facts["gate"]["passed"]}
+    if not trusted:
+        reasons = "; ".join(f"{name}: {facts['gate']['reason']}" for name, facts in measured.items())
+        raise GateClosed(f"judge.gate lets no judge through ({reasons}); choose another judge or template")
+    return trusted

@@ -7,6 +7,8 @@ them again. Time is an upper estimate: a probe of a few dozen calls does not fil
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,9 +18,11 @@ from flows import constrain, decontaminate, prompts
 from flows.checks import check_prompts
 from flows.decontaminate import CLEAN
 from flows.engines import close_engines, engine_for, ledger_of
+from flows.plan_rollouts import Solution, expected_cost
 from flows.progress import duration, say
-from flows.recipe import Recipe
+from flows.recipe import JudgeStage, Recipe, RolloutStage
 from flows.stage import perform_here, run_stages
+from labelers.rollouts.strategies import strategy_for
 from labelers.segment import split_steps
 from labelers.selection import choose_ids
 from samplers.engine import Sampling
@@ -34,12 +38,11 @@ PROBE_SAMPLES = 4
 
 @dataclass(frozen=True)
 class Probe:
-    """Means over the probe's completions."""
+    """Means over the probe's completions, and what each of them tells about rollouts."""
 
     prompt_tokens: float
     new_tokens: float
-    steps: float
-    solved: float  # share right, of those a verifier could decide
+    solutions: Sequence[Solution]
     seconds_per_token: float  # 0 when the ledger had the whole probe: there was nothing to time
 
 
@@ -49,6 +52,7 @@ class Line:
     calls: float
     prompt_tokens: float
     new_tokens: float
+    timed: bool = True  # made by the engine that the probe timed
 
 
 def print_plan(run_dir: Path, recipe: Recipe) -> int:
@@ -58,7 +62,9 @@ def print_plan(run_dir: Path, recipe: Recipe) -> int:
     table = _clean_prompts(recipe)
     check_prompts(recipe, table)
     if not recipe.sample:
-        say("plan: completions are recorded, no engine is called")
+        asks = [name for name in ("judge", "rollout", "critique") if getattr(recipe, name)]
+        calls = f"what {' and '.join(asks)} will cost is not estimated" if asks else "no engine is called"
+        say(f"plan: completions are recorded; {calls}")
         return 0
     try:
         probe = _probe(run_dir, recipe, table)
@@ -66,7 +72,7 @@ def print_plan(run_dir: Path, recipe: Recipe) -> int:
         close_engines()
     view = Table("stage", "calls", "prompt tokens", "new tokens", "time", box=None, header_style="bold")
     for line in estimate(recipe, table, probe):
-        seconds = line.new_tokens * probe.seconds_per_token
+        seconds = line.new_tokens * probe.seconds_per_token if line.timed else 0
         cells = [f"{value:,.0f}" for value in (line.calls, line.prompt_tokens, line.new_tokens)]
         view.add_row(line.stage, *cells, f"<= {duration(seconds)}" if seconds else "not known")
     Console().print(view)
@@ -104,14 +110,11 @@ def _probe(run_dir: Path, recipe: Recipe, table: pl.DataFrame) -> Probe:
         system=config.system,
     )
     usage = engine.usage()
-    gold = dict(rows.select("prompt_id", "answer").iter_rows())
-    verdicts = [verify(gold[p], text).status == "correct" for p, text in _texts(drawn) if gold[p] is not None]
     say(f"probe: {drawn.height} completions, {usage.calls} of them new")
     return Probe(
         prompt_tokens=_mean(drawn["n_prompt_tokens"]),
         new_tokens=_mean(drawn["n_tokens"]),
-        steps=sum(len(split_steps(text)) for _, text in _texts(drawn)) / drawn.height,
-        solved=sum(verdicts) / max(len(verdicts), 1),
+        solutions=_solutions(recipe, rows, drawn),
         seconds_per_token=usage.engine_seconds / usage.new_tokens if usage.new_tokens else 0.0,
     )
 
@@ -120,34 +123,70 @@ def _mean(column: pl.Series) -> float:
     return float(column.sum()) / max(len(column), 1)
 
 
-def _texts(drawn: pl.DataFrame) -> list[tuple[str, str]]:
-    return list(drawn.select("prompt_id", "text").iter_rows())
+def _solutions(recipe: Recipe, prompts: pl.DataFrame, drawn: pl.DataFrame) -> list[Solution]:
+    """What the probe's completions of prompts with an answer tell about rollouts."""
+    reading = recipe.verify.policy.policy()
+    golds = {p: gold for p, gold in prompts.select("prompt_id", "answer").iter_rows() if gold is not None}
+    texts = [row for row in drawn.select("prompt_id", "text").iter_rows() if row[0] in golds]
+    right = [verify(golds[p], text, reading).status == "correct" for p, text in texts]
+    solved = Counter(p for (p, _), ok in zip(texts, right, strict=True) if ok)
+    sampled = Counter(p for p, _ in texts)
+    return [
+        Solution(len(split_steps(text, recipe.split)), ok, solved[p], sampled[p])
+        for (p, text), ok in zip(texts, right, strict=True)
+    ]
 
 
 def estimate(recipe: Recipe, table: pl.DataFrame, probe: Probe) -> list[Line]:
     """Calls and tokens of the engine stages, from the probe's means."""
     assert recipe.sample
     train, test = (table.filter(pl.col("split") == split).height for split in ("train", "test"))
-    samples = train * recipe.sample.n + test * recipe.sample.n_test
-    lines = [Line("sample", samples, samples * probe.prompt_tokens, samples * probe.new_tokens)]
+    samples = train * recipe.sample.n * len(recipe.sample.systems) + test * recipe.sample.n_test
+    name = "sample (at most)" if recipe.sample.stop else "sample"
+    lines = [Line(name, samples, samples * probe.prompt_tokens, samples * probe.new_tokens)]
     if recipe.judge:
-        calls: float = 2 * recipe.judge.pairs_per_prompt * min(train, recipe.judge.max_prompts or train)
-        asked = probe.prompt_tokens + 2 * probe.new_tokens
-        lines.append(Line("judge (at most)", calls, calls * asked, calls * recipe.judge.max_tokens))
+        lines += _judge_lines(recipe, recipe.judge, train, probe)
     if recipe.rollout:
-        config = recipe.rollout
-        solutions = min(train, config.max_prompts or train) * min(
-            config.solutions_per_prompt, recipe.sample.n
-        )
-        prefixes = solutions * max(probe.steps - 1, 0)
-        calls = prefixes * rollouts_per_prefix(config.n, config.strategy, probe.solved)
-        half = probe.new_tokens / 2  # a rollout continues, on average, from the middle
-        lines.append(Line("rollout", calls, calls * (probe.prompt_tokens + half), calls * half))
+        lines += _step_lines(recipe, recipe.rollout, train, probe)
     return lines
 
 
-def rollouts_per_prefix(n: int, strategy: str, solved: float) -> float:
-    """n, or the mean number of draws until the first success, at most n: (1 - (1 - p)^n) / p."""
-    if strategy == "exhaustive" or solved <= 0:
-        return float(n)
-    return (1 - (1 - solved) ** n) / solved
+def _judge_lines(recipe: Recipe, config: JudgeStage, train: int, probe: Probe) -> list[Line]:
+    """One line a judge: its questions show so many completions each."""
+    questions, shown = {
+        "pairwise": (2 * config.pairs_per_prompt, 2),
+        "ranking": (config.candidates, config.candidates),
+        "rating": (config.candidates * max(len(config.criteria), 1), 1),
+    }[config.mode]
+    calls = questions * config.samples * min(train, config.max_prompts or train)
+    asked = probe.prompt_tokens + shown * probe.new_tokens
+    return [
+        Line("judge (at most)", calls, calls * asked, calls * config.max_tokens, engine == recipe.engine)
+        for engine in recipe.engines_of(config)
+    ]
+
+
+def _step_lines(recipe: Recipe, config: RolloutStage, train: int, probe: Probe) -> list[Line]:
+    assert recipe.sample
+    each = min(config.solutions_per_prompt, recipe.sample.n)
+    solutions = min(train, config.max_prompts or train) * each
+    cost = expected_cost(strategy_for(config.strategy, **config.options), probe.solutions)
+    calls = solutions * cost.rollouts
+    read = calls * probe.prompt_tokens + solutions * cost.read * probe.new_tokens
+    written = solutions * cost.written * probe.new_tokens
+    lines = [
+        Line(
+            "rollout (at most)" if recipe.uses_siblings(engine) else "rollout",
+            calls,
+            read,
+            written,
+            engine == recipe.engine,
+        )
+        for engine in recipe.engines_of(config)
+    ]
+    if recipe.critique:
+        replies = solutions * recipe.critique.samples
+        asked = replies * (probe.prompt_tokens + probe.new_tokens)
+        timed = recipe.engines_of(recipe.critique)[0] == recipe.engine
+        lines.append(Line("critique (at most)", replies, asked, replies * recipe.critique.max_tokens, timed))
+    return lines

@@ -6,8 +6,9 @@ import shutil
 from importlib.util import find_spec
 from pathlib import Path
 
-from flows.checks import verifiers_of
-from flows.recipe import EvalSet, FilePrompts, Recipe
+from flows.checks import checker_of, templates, verifiers_of
+from flows.judge import judge_names
+from flows.recipe import EvalSet, FilePrompts, Recipe, RolloutStage
 from labelers.judges.templates import load_template
 from samplers.engines import EngineConfig, open_engine
 from store.errors import InputError
@@ -22,8 +23,13 @@ def check_inputs(recipe: Recipe, run_dir: Path) -> None:
     for i, eval_set in enumerate(recipe.decontaminate.against):
         _check_eval_set(eval_set, f"decontaminate.against.{i}.path")
     verifiers_of(recipe)
+    checker_of(recipe)
+    if recipe.rollout:
+        _check_strategy(recipe.rollout)
     if recipe.judge:
-        load_template(recipe.judge.template)
+        templates(recipe.judge)
+    if recipe.critique:
+        load_template(recipe.critique.template, "critique")
     if recipe.runner == "ray" and find_spec("prefect_ray") is None:
         raise InputError("runner: ray needs prefect-ray: pip install 'rewardsmith[ray]'")
     _check_disk(run_dir)
@@ -31,6 +37,8 @@ def check_inputs(recipe: Recipe, run_dir: Path) -> None:
 
 def check_models(recipe: Recipe) -> None:
     """What takes seconds: every model is there and whole, every server answers. No weights are loaded."""
+    if recipe.judge:
+        judge_names(recipe.engines_of(recipe.judge))
     for config in _engines(recipe):
         engine = open_engine(config)
         if engine.kind == "openai":
@@ -41,8 +49,19 @@ def check_models(recipe: Recipe) -> None:
 
 
 def _engines(recipe: Recipe) -> list[EngineConfig]:
-    sections = [recipe, recipe.judge, recipe.rollout]
-    return [section.engine for section in sections if section is not None and section.engine is not None]
+    found = [recipe.engine] if recipe.engine else []
+    for section in (recipe.judge, recipe.rollout, recipe.critique):
+        found += recipe.engines_of(section) if section else []
+    return list(dict.fromkeys(found))
+
+
+def _check_strategy(config: RolloutStage) -> None:
+    from labelers.rollouts.strategies import strategy_for
+
+    try:
+        strategy_for(config.strategy, **config.options)
+    except ValueError as error:
+        raise InputError(f"rollout: {error}") from error
 
 
 def _need_file(path: str | None, key: str) -> None:

@@ -73,14 +73,17 @@ class Meter:
             width = 24
             filled = min(width, round(width * self.done / max(self.total, 1)))
             bar = "━" * filled + "╌" * (width - filled)
-            counts = f"{self.done:,}/{self.total:,} {self.unit}  {rate:,.0f}/s  {duration(left)} left"
+            ends = f"  {duration(left)} left" if self.total else ""
+            counts = f"{self._counted()} {self.unit}  {rate:,.0f}/s{ends}"
             sys.stdout.write(f"\r\x1b[2K{self.label:<12} {bar} {counts}")
             sys.stdout.flush()
         else:
-            print(
-                f"{self.label} {self.done:,}/{self.total:,} {self.unit} rate={rate:.1f}/s left={left:.0f}s",
-                flush=True,
-            )
+            ends = f" left={left:.0f}s" if self.total else ""
+            print(f"{self.label} {self._counted()} {self.unit} rate={rate:.1f}/s{ends}", flush=True)
+
+    def _counted(self) -> str:
+        """`120/400`, or what is done where nobody knows how much there will be."""
+        return f"{self.done:,}/{self.total:,}" if self.total else f"{self.done:,}"
 
 
 class _Artifact:

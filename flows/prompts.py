@@ -8,9 +8,18 @@ from typing import Any
 
 import polars as pl
 
+from flows import processbench
 from flows.checks import check_reference, settings_of, verifiers_of
 from flows.inputs import dotted, hub_rows
-from flows.recipe import FilePrompts, HubPrompts, Prompts, Recipe, RowFields, WorldPrompts
+from flows.recipe import (
+    FilePrompts,
+    HubPrompts,
+    ProcessBenchPrompts,
+    Prompts,
+    Recipe,
+    RowFields,
+    WorldPrompts,
+)
 from flows.stage import Outcome, Stage, require
 from labelers.verdicts import REFERENCE_COLUMNS, last_user_text
 from samplers.policy import world
@@ -30,38 +39,44 @@ LOADED = "tables/prompts.parquet"
 def stage(recipe: Recipe) -> Stage:
     source = recipe.prompts
     settings = source.model_dump() | {"seed": recipe.seed, "licence": recipe.licence}
-    if not isinstance(source, FilePrompts):
+    if not isinstance(source, FilePrompts | ProcessBenchPrompts):
         return Stage("prompts", work, settings, outputs=(LOADED,), version=2)
     require(source.path is not None, f"recipe {recipe.name}: name your file: --set prompts.path=FILE")
-    path = Path(str(source.path)).resolve()
-    require(path.is_file(), f"prompts.path: there is no file {source.path}")
-    settings["path"] = path.name
-    return Stage("prompts", work, settings, inputs=(str(path),), outputs=(LOADED,), version=2)
+    files = [str(source.path), *(source.golds if isinstance(source, ProcessBenchPrompts) else ())]
+    paths = [Path(file).resolve() for file in files]
+    for file, path in zip(files, paths, strict=True):
+        require(path.is_file(), f"prompts: there is no file {file}")
+    settings["path"] = paths[0].name  # a moved file is the same file: its content is an input
+    if len(paths) > 1:
+        settings["golds"] = [path.name for path in paths[1:]]
+    return Stage("prompts", work, settings, inputs=tuple(map(str, paths)), outputs=(LOADED,), version=2)
 
 
 def work(run_dir: Path, recipe: Recipe, stage: Stage) -> Outcome:
-    rows, where = _rows(recipe.prompts, recipe)
-    account = Account("prompts", len(rows))
-    if isinstance(recipe.prompts, WorldPrompts):
-        kept = rows
-    else:
-        parsed = [_parse(row, recipe.prompts, f"{where} row {i + 1}") for i, row in enumerate(rows)]
-        _check_references(recipe, parsed, where)
-        kept = _select(parsed, recipe.prompts, recipe, account)
+    kept, account = _kept(recipe.prompts, recipe)
     account.keep(len(kept))
-    require(bool(kept), f"{where}: no usable prompt left: {account.line()}")
+    require(bool(kept), f"prompts: no usable prompt left: {account.line()}")
     table = pl.DataFrame(kept, schema=PROMPTS).sort("split", "prompt_id", descending=[True, False])
     write_table(table, run_dir / LOADED, PROMPTS)
     splits = dict(table.group_by("split").len().sort("split").iter_rows())
     return Outcome(account, {LOADED: table.height}, facts={"splits": splits})
 
 
-def _rows(source: Prompts, recipe: Recipe) -> tuple[list[dict[str, Any]], str]:
+def _kept(source: Prompts, recipe: Recipe) -> tuple[list[dict[str, Any]], Account]:
+    if isinstance(source, ProcessBenchPrompts):
+        return processbench.prompt_rows(source, recipe)
     if isinstance(source, WorldPrompts):
-        return _world(source, recipe), "world"
+        rows = _world(source, recipe)
+        return rows, Account("prompts", len(rows))
     if isinstance(source, FilePrompts):
-        return read_rows(Path(str(source.path))), str(source.path)
-    return hub_rows(source, "--set prompts.source=file --set prompts.path=FILE"), source.dataset
+        rows, where = read_rows(Path(str(source.path))), str(source.path)
+    else:
+        rows = hub_rows(source, "--set prompts.source=file --set prompts.path=FILE")
+        where = source.dataset
+    account = Account("prompts", len(rows))
+    parsed = [_parse(row, source, f"{where} row {i + 1}") for i, row in enumerate(rows)]
+    _check_references(recipe, parsed, where)
+    return _select(parsed, source, recipe, account), account
 
 
 def _world(source: WorldPrompts, recipe: Recipe) -> list[dict[str, Any]]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
+from flows import processbench
 from flows.decontaminate import CLEAN
-from flows.inputs import dotted
-from flows.recipe import FilePrompts, Recipe
+from flows.inputs import dotted, recorded_completion
+from flows.recipe import FilePrompts, ProcessBenchPrompts, Recipe
 from flows.sample import COMPLETIONS_DIR
 from flows.stage import Outcome, Stage, require
 from store.accounting import Account
@@ -21,24 +23,37 @@ from store.tables import COMPLETIONS, PROMPTS
 def stages(run_dir: Path, recipe: Recipe) -> list[Stage]:
     source = recipe.prompts
     require(
-        isinstance(source, FilePrompts),
+        isinstance(source, FilePrompts | ProcessBenchPrompts),
         "`recorded` reads completions from a prompts file: prompts.source: file",
     )
-    assert isinstance(source, FilePrompts) and recipe.recorded
+    assert isinstance(source, FilePrompts | ProcessBenchPrompts) and recipe.recorded
     path = str(Path(str(source.path)).resolve())
-    settings = recipe.recorded.model_dump() | {"fields": source.fields.model_dump()}
+    settings = recipe.recorded.model_dump()
+    if isinstance(source, FilePrompts):
+        settings["fields"] = source.fields.model_dump()
     return [Stage("recorded", work, settings, (CLEAN, path), (f"{COMPLETIONS_DIR}/recorded.parquet",))]
 
 
 def work(run_dir: Path, recipe: Recipe, stage: Stage) -> Outcome:
     source = recipe.prompts
-    assert recipe.recorded and isinstance(source, FilePrompts)
-    prompts = read_table(run_dir / CLEAN, PROMPTS)
-    wanted = set(prompts["prompt_id"])
+    wanted = set(read_table(run_dir / CLEAN, PROMPTS)["prompt_id"])
+    if isinstance(source, ProcessBenchPrompts):
+        rows, account = processbench.completion_rows(source, wanted)
+    else:
+        assert isinstance(source, FilePrompts) and recipe.recorded
+        rows, account = _completion_rows(source, recipe.recorded.completions, wanted)
+    account.keep(len(rows))
+    table = pl.DataFrame(rows, schema=COMPLETIONS).sort("prompt_id", "sample_index", "completion_id")
+    write_table(table, run_dir / stage.outputs[0], COMPLETIONS)
+    return Outcome(account, {stage.outputs[0]: table.height})
+
+
+def _completion_rows(
+    source: FilePrompts, models: dict[str, str], wanted: set[str]
+) -> tuple[list[dict[str, Any]], Account]:
     rows = read_rows(Path(str(source.path)))
-    models = recipe.recorded.completions
     account = Account("recorded", len(rows) * len(models))
-    found: dict[str, dict] = {}
+    found: dict[str, dict[str, Any]] = {}
     for i, row in enumerate(rows):
         where = f"{source.path} row {i + 1}"
         question = dotted(row, source.fields.prompt, where)
@@ -51,30 +66,8 @@ def work(run_dir: Path, recipe: Recipe, stage: Stage) -> Outcome:
             elif not isinstance(text, str) or not text.strip():
                 account.reject("empty_completion", 1)
             else:
-                record = _record(prompt_id, model, index, text)
-                if record["completion_id"] in found:
+                made = recorded_completion(prompt_id, model, index, text)
+                if made["completion_id"] in found:
                     account.reject("duplicate", 1)
-                found[record["completion_id"]] = record
-    account.keep(len(found))
-    table = pl.DataFrame(list(found.values()), schema=COMPLETIONS).sort(
-        "prompt_id", "sample_index", "completion_id"
-    )
-    write_table(table, run_dir / stage.outputs[0], COMPLETIONS)
-    return Outcome(account, {stage.outputs[0]: table.height})
-
-
-def _record(prompt_id: str, model: str, index: int, text: str) -> dict:
-    return {
-        "completion_id": content_id("recorded", prompt_id, model, text),
-        "prompt_id": prompt_id,
-        "sampler": "recorded",
-        "model": model,
-        "revision": None,
-        "system_variant": None,
-        "sample_index": index,
-        "seed": None,
-        "text": text,
-        "n_prompt_tokens": None,
-        "n_tokens": None,
-        "finish_reason": "recorded",
-    }
+                found[made["completion_id"]] = made
+    return list(found.values()), account

@@ -1,12 +1,18 @@
-"""Math-Shepherd step labels for chosen training solutions, shard by shard."""
+"""Step labels for chosen training solutions, shard by shard; one pass for each completer.
+
+The first completer's labels are the ones that sets are built from. Those of a second one only tell, in
+`flows.consensus`, which solutions to keep.
+"""
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
-from flows.checks import policy_setting
+from flows.checks import checker_of, policy_setting
 from flows.decontaminate import CLEAN
 from flows.engines import budget, engine_for, identity, ledger_of
 from flows.progress import Meter
@@ -14,85 +20,158 @@ from flows.recipe import Recipe
 from flows.sample import COMPLETIONS_DIR
 from flows.stage import Outcome, Stage
 from flows.verify import VERDICTS_DIR
-from labelers.rollouts.label import label_steps, rollout_stats
+from labelers import program
+from labelers.rollouts.label import StepLabels, label_steps
+from labelers.rollouts.strategies import strategy_for
+from labelers.rollouts.strategy import Piloted, Strategy
 from labelers.selection import choose_ids, choose_solutions
 from samplers.engine import Sampling
 from store.accounting import Account
+from store.files import read_json
 from store.shards import read_table, write_table
 from store.tables import COMPLETION_VERDICTS, COMPLETIONS, PROMPTS, ROLLOUTS, STEPS
 
-ROLLOUTS_DIR = "tables/rollouts"
 STEPS_DIR = "tables/steps"
 
 
-def stages(run_dir: Path, recipe: Recipe) -> list[Stage]:
+def verb(completer: int) -> str:
+    """`rollout` of the first completer, `rollout-2` of the second."""
+    return "rollout" if completer == 0 else f"rollout-{completer + 1}"
+
+
+def steps_dir(completer: int) -> str:
+    return STEPS_DIR + verb(completer).removeprefix("rollout")
+
+
+def rollouts_dir(completer: int) -> str:
+    return "tables/rollouts" + verb(completer).removeprefix("rollout")
+
+
+def pilot_file(completer: int) -> str:
+    return f"tables/{verb(completer).replace('rollout', 'pilot')}.json"
+
+
+def settings(recipe: Recipe, completer: int) -> dict[str, Any]:
+    """What the rollouts of one completer depend on, but for the solutions themselves."""
     assert recipe.rollout
-    settings = {
-        "rollout": recipe.rollout.model_dump(exclude={"engine"}),
-        "engine": identity(recipe.engine_of(recipe.rollout)),
+    engine = recipe.engines_of(recipe.rollout)[completer]
+    return {
+        "rollout": recipe.rollout.model_dump(exclude={"completers", "tree"}),
+        "siblings": recipe.uses_siblings(engine),
+        "policy": recipe.is_policy(engine),
+        "engine": identity(engine),
         "seed": recipe.seed,
     } | policy_setting(recipe)
-    shards = sorted(path.name for path in (run_dir / COMPLETIONS_DIR).glob("*.parquet"))
+
+
+def strategy_of(recipe: Recipe, completer: int) -> Strategy:
+    """As the recipe gives it; changepoint must know where pass rates are not this completer's own."""
+    config = recipe.rollout
+    assert config
+    foreign = not recipe.is_policy(recipe.engines_of(config)[completer])
+    about = {"foreign": True} if foreign and config.strategy == "changepoint" else {}
+    return strategy_for(config.strategy, **config.options, **about)
+
+
+def stages(run_dir: Path, recipe: Recipe, completer: int = 0) -> list[Stage]:
+    checker = checker_of(recipe)
+    found = settings(recipe, completer) | ({"checker": dict(checker.identity)} if checker else {})
+    pilot = [pilot_file(completer)] if isinstance(strategy_of(recipe, completer), Piloted) else []
     return [
         Stage(
-            f"rollout/{name.removesuffix('.parquet')}",
-            work,
-            settings,
-            (CLEAN, f"{COMPLETIONS_DIR}/{name}", f"{VERDICTS_DIR}/{name}"),
-            (f"{ROLLOUTS_DIR}/{name}", f"{STEPS_DIR}/{name}"),
+            f"{verb(completer)}/{path.stem}",
+            partial(work, completer=completer),
+            found,
+            (CLEAN, f"{COMPLETIONS_DIR}/{path.name}", f"{VERDICTS_DIR}/{path.name}", *pilot),
+            (f"{rollouts_dir(completer)}/{path.name}", f"{steps_dir(completer)}/{path.name}"),
+            version=2,
         )
-        for name in shards
+        for path in sorted((run_dir / COMPLETIONS_DIR).glob("*.parquet"))
     ]
 
 
-def work(run_dir: Path, recipe: Recipe, stage: Stage) -> Outcome:
+def work(run_dir: Path, recipe: Recipe, stage: Stage, completer: int) -> Outcome:
     config = recipe.rollout
     assert config
-    prompts = read_table(run_dir / stage.inputs[0], PROMPTS).filter(
-        (pl.col("split") == "train") & pl.col("answer").is_not_null()
-    )
-    chosen_prompts = choose_ids(prompts["prompt_id"].to_list(), config.max_prompts, recipe.seed)
-    completions = read_table(run_dir / stage.inputs[1], COMPLETIONS)
-    verdicts = read_table(run_dir / stage.inputs[2], COMPLETION_VERDICTS)
-    labelled = completions.filter(
-        pl.col("prompt_id").is_in(chosen_prompts)
-        & pl.col("completion_id").is_in(verdicts["completion_id"].to_list())
-    )
+    prompts, completions, sampled = sampled_for(run_dir, recipe, *stage.inputs[1:3])
     account = Account(stage.name, completions.height)
-    account.reject("not_for_training", completions.height - labelled.height)
-    solutions = choose_solutions(labelled, config.solutions_per_prompt, None, recipe.seed)
-    account.reject("not_chosen", labelled.height - solutions.height)
+    account.reject("not_for_training", completions.height - sampled.height)
+    solutions = choose_solutions(sampled, config.solutions_per_prompt, None, recipe.seed)
+    account.reject("not_chosen", sampled.height - solutions.height)
     account.keep(solutions.height)
-    engine = engine_for(recipe.engine_of(config))
+    piloted = stage.inputs[3:]
+    strategy = strategy_for(**read_json(run_dir / piloted[0])) if piloted else strategy_of(recipe, completer)
+    engine = engine_for(recipe.engines_of(config)[completer])
     with Meter(stage.name, 0, "rollouts") as meter:
-        rollouts, steps = label_steps(
-            engine,
-            ledger_of(run_dir),
-            solutions,
-            prompts,
-            n=config.n,
-            strategy=config.strategy,
-            sampling=Sampling(temperature=config.temperature, max_tokens=config.max_tokens),
-            seed=recipe.seed,
-            policy=config.segment,
-            reading=recipe.verify.policy.policy(),
-            budget=budget(),
-            progress=meter.saw,
-        )
-    write_table(rollouts, run_dir / stage.outputs[0], ROLLOUTS)
+        found = label(run_dir, recipe, completer, strategy, solutions, sampled, prompts, meter)
+    steps, checked = overruled(recipe, found.steps, prompts)
+    write_table(found.rollouts, run_dir / stage.outputs[0], ROLLOUTS)
     write_table(steps, run_dir / stage.outputs[1], STEPS)
-    sampled = steps.filter(pl.col("method") != "outcome")
-    facts = rollout_stats(rollouts) | {
+    facts = found.facts | checked
+    facts |= {
         "steps": steps.height,
-        "rollouts_exhaustive": config.n * sampled.height,  # before prefixes that solutions share
         "label_true": int(steps["label"].sum()),
         "label_undecided": steps["label"].null_count(),
+        "engine": engine.model,
         "revision": engine.revision,
     }
-    return Outcome(
-        account,
-        {stage.outputs[0]: rollouts.height, stage.outputs[1]: steps.height},
-        engine.usage(),
-        meter.cached,
-        facts=facts,
+    rows = {stage.outputs[0]: found.rollouts.height, stage.outputs[1]: steps.height}
+    return Outcome(account, rows, engine.usage(), meter.cached, facts=facts)
+
+
+def label(
+    run_dir: Path,
+    recipe: Recipe,
+    completer: int,
+    strategy: Strategy,
+    solutions: pl.DataFrame,
+    sampled: pl.DataFrame,
+    prompts: pl.DataFrame,
+    meter: Meter,
+) -> StepLabels:
+    config = recipe.rollout
+    assert config
+    engine = recipe.engines_of(config)[completer]
+    return label_steps(
+        engine_for(engine),
+        ledger_of(run_dir),
+        solutions,
+        prompts,
+        strategy,
+        Sampling(temperature=config.temperature, max_tokens=config.max_tokens),
+        recipe.seed,
+        samples=sampled,
+        use_siblings=recipe.uses_siblings(engine),
+        split=recipe.split,
+        reading=recipe.verify.policy.policy(),
+        budget=budget(),
+        progress=meter.saw,
     )
+
+
+def sampled_for(
+    run_dir: Path, recipe: Recipe, completions_at: str, verdicts_at: str
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Training prompts with an answer, the completions there, and those of them that are verified and of a
+    prompt that is to be labelled."""
+    assert recipe.rollout
+    prompts = read_table(run_dir / CLEAN, PROMPTS).filter(
+        (pl.col("split") == "train") & pl.col("answer").is_not_null()
+    )
+    chosen = choose_ids(prompts["prompt_id"].to_list(), recipe.rollout.max_prompts, recipe.seed)
+    completions = read_table(run_dir / completions_at, COMPLETIONS)
+    verdicts = read_table(run_dir / verdicts_at, COMPLETION_VERDICTS)
+    verified = pl.col("completion_id").is_in(verdicts["completion_id"].to_list())
+    return prompts, completions, completions.filter(pl.col("prompt_id").is_in(chosen) & verified)
+
+
+def overruled(
+    recipe: Recipe, steps: pl.DataFrame, prompts: pl.DataFrame
+) -> tuple[pl.DataFrame, dict[str, Any]]:
+    """Steps that a program finds wrong are wrong, whatever the rollouts say."""
+    checker = checker_of(recipe)
+    if checker is None:
+        return steps, {}
+    checks = program.check_steps(steps, prompts, checker)
+    facts = program.check_facts(steps, checks)
+    return program.apply(steps, checks), {"checker": {"name": checker.name} | facts}

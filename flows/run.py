@@ -16,15 +16,20 @@ from prefect.artifacts import create_table_artifact
 from flows import (
     build,
     card,
+    consensus,
     constrain,
+    critique,
     decontaminate,
     evaluate,
+    human_quality,
     judge,
+    pilot,
     prompts,
     quality,
     recorded,
     rollout,
     sample,
+    search,
     train,
     verify,
     vote,
@@ -32,7 +37,7 @@ from flows import (
 from flows.checks import check_prompts
 from flows.decontaminate import CLEAN
 from flows.engines import allow_calls, close_engines
-from flows.recipe import Recipe
+from flows.recipe import Recipe, RolloutStage
 from flows.stage import Stage, forget_other_verbs, run_facts, run_stages
 from flows.tasks import run_wave
 from store.files import write_text
@@ -59,7 +64,7 @@ def dataset_run(recipe: Recipe, out: str | None = None, max_calls: int | None = 
     forget_other_verbs(manifest, run_dir, _verbs(recipe))
     allow_calls(max_calls)
     try:
-        for stages in _chain(run_dir, recipe):
+        for stages in chain(run_dir, recipe):
             run_stages(run_dir, recipe, stages, manifest, run_wave)
     finally:
         close_engines()
@@ -76,7 +81,7 @@ def flow_of(recipe: Recipe) -> Flow[[Recipe, str | None, int | None], str]:
     return dataset_run.with_options(task_runner=RayTaskRunner())
 
 
-def _chain(run_dir: Path, recipe: Recipe) -> Iterator[list[Stage]]:
+def chain(run_dir: Path, recipe: Recipe) -> Iterator[list[Stage]]:
     """Stages in order; each is planned when the ones before it are done, since it reads their outputs."""
     yield [prompts.stage(recipe)]
     yield [decontaminate.stage(recipe)]
@@ -90,10 +95,9 @@ def _chain(run_dir: Path, recipe: Recipe) -> Iterator[list[Stage]]:
     if recipe.judge:
         yield [judge.stage(run_dir, recipe)]
     if recipe.rollout:
-        yield rollout.stages(run_dir, recipe)
-        if recipe.prompts.source == "world":
-            yield [quality.stage(run_dir, recipe)]
-    yield build.stages(run_dir, recipe)
+        yield from _step_labels(run_dir, recipe, recipe.rollout)
+    if recipe.build.sets:
+        yield build.stages(run_dir, recipe)
     if recipe.train:
         close_engines()
         yield train.stages(recipe)
@@ -103,13 +107,42 @@ def _chain(run_dir: Path, recipe: Recipe) -> Iterator[list[Stage]]:
     yield [card.stage(run_dir, recipe)]
 
 
+def _step_labels(run_dir: Path, recipe: Recipe, config: RolloutStage) -> Iterator[list[Stage]]:
+    for k, completer in enumerate(recipe.engines_of(config)):
+        close_engines(but=completer)  # two models seldom fit into one memory
+        if piloted := pilot.stages(run_dir, recipe, k):
+            yield piloted
+        yield rollout.stages(run_dir, recipe, k)
+    if config.tree:
+        yield search.stages(run_dir, recipe)
+    if recipe.critique:
+        close_engines(but=recipe.engines_of(recipe.critique)[0])
+        yield critique.stages(run_dir, recipe)
+    if recipe.agrees:
+        yield [consensus.stage(run_dir, recipe)]
+    if recipe.knows_steps:
+        measure = quality if recipe.prompts.source == "world" else human_quality
+        yield [measure.stage(run_dir, recipe)]
+
+
 def _verbs(recipe: Recipe) -> set[str]:
     """The stages that this recipe has."""
-    optional = ("constrain", "recorded", "sample", "vote", "judge", "rollout", "train", "evaluate")
-    verbs = {"prompts", "decontaminate", "verify", "build", "card"}
+    optional = ("constrain", "recorded", "sample", "vote", "judge", "critique", "train", "evaluate")
+    verbs = {"prompts", "decontaminate", "verify", "card"}
     verbs |= {verb for verb in optional if getattr(recipe, verb) is not None}
-    verbs |= {"quality"} if recipe.rollout and recipe.prompts.source == "world" else set()
-    return verbs | ({"score"} if recipe.evaluate else set())
+    if recipe.rollout:
+        passes = {rollout.verb(k) for k in range(len(recipe.engines_of(recipe.rollout)))}
+        verbs |= passes
+        if recipe.rollout.strategy == "changepoint":
+            verbs |= {name.replace("rollout", "pilot") for name in passes}
+        verbs |= {"search"} if recipe.rollout.tree else set()
+    named = {
+        "build": bool(recipe.build.sets),
+        "consensus": recipe.agrees,
+        "quality": recipe.knows_steps,
+        "score": recipe.evaluate is not None,
+    }
+    return verbs | {verb for verb, wanted in named.items() if wanted}
 
 
 def _publish_accounting(manifest: Manifest) -> None:

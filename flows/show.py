@@ -1,4 +1,4 @@
-"""`flows show`: a readable look at completions with their step labels, and pairs with their evidence.
+"""`flows show`: completions with their step labels and first errors, and pairs with their evidence.
 
 All model text is printed as plain text: markup and control characters in it do nothing.
 """
@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from data_cards.examples import evidence, first_error_note
 from flows.status import find_run
+from labelers.judges import critique
+from labelers.rollouts.labels import first_errors
 from store.errors import InputError
 from store.shards import read_table
-from store.tables import COMPLETION_VERDICTS, COMPLETIONS, PREFERENCE, PROMPTS, STEPS
+from store.tables import COMPLETION_VERDICTS, COMPLETIONS, CRITIQUES, PREFERENCE, PROMPTS, STEPS
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -51,6 +54,7 @@ def _show_solutions(console: Console, run_dir: Path, prompts: pl.DataFrame, n: i
         completions = completions.filter(
             pl.col("completion_id").is_in(steps["completion_id"].unique().to_list())
         )
+    located = _first_errors(run_dir)
     by_id = {row["prompt_id"]: row for row in prompts.iter_rows(named=True)}
     for row in completions.sort("prompt_id", "completion_id").head(n).iter_rows(named=True):
         prompt = by_id[row["prompt_id"]]
@@ -60,6 +64,8 @@ def _show_solutions(console: Console, run_dir: Path, prompts: pl.DataFrame, n: i
         answer = "" if prompt["answer"] is None else f"answer {_clean(prompt['answer'])}, "
         console.print(f"{answer}this completion: ", end="", markup=False)
         console.print(verdict, style="green" if verdict == "correct" else "red")
+        if note := first_error_note(row["completion_id"], located):
+            console.print(_plain(note), style="dim")
         own = steps.filter(pl.col("completion_id") == row["completion_id"]) if steps is not None else None
         if own is None or own.is_empty():
             console.print(_plain(row["text"]))
@@ -72,9 +78,9 @@ def _show_steps(console: Console, steps: pl.DataFrame) -> None:
 
     for step in steps.sort("step_index").iter_rows(named=True):
         mark, style = {True: ("+", "green"), False: ("-", "red"), None: ("?", "yellow")}[step["label"]]
-        own = step["method"] == "outcome"
-        evidence = "own answer" if own else f"{step['n_correct']}/{step['n_rollouts']}"
-        console.print(Text(f"  {mark} {evidence:>10}  ", style), _plain(step["text"].rstrip("\n")), sep="")
+        console.print(
+            Text(f"  {mark} {evidence(step):>15}  ", style), _plain(step["text"].rstrip("\n")), sep=""
+        )
 
 
 def _show_pairs(console: Console, run_dir: Path, prompts: pl.DataFrame, n: int) -> None:
@@ -84,7 +90,8 @@ def _show_pairs(console: Console, run_dir: Path, prompts: pl.DataFrame, n: int) 
     pairs = read_table(path, PREFERENCE).filter(pl.col("prompt_id").is_in(prompts["prompt_id"].to_list()))
     verdicts = _verdicts(run_dir)
     for row in pairs.head(n).iter_rows(named=True):
-        console.rule(f"pair of prompt {row['prompt_id'][:8]}, evidence: {row['evidence']}", style="dim")
+        sure = "" if row["soft"] in (None, 1) else f", P(chosen preferred) {row['soft']:.2f}"
+        console.rule(f"pair of prompt {row['prompt_id'][:8]}, evidence: {row['evidence']}{sure}", style="dim")
         console.print(_plain(row["prompt"][-1]["content"]))
         for side, style in (("chosen", "green"), ("rejected", "red")):
             completion_id = row[f"{side}_id"]
@@ -92,6 +99,19 @@ def _show_pairs(console: Console, run_dir: Path, prompts: pl.DataFrame, n: int) 
                 f"{side} {completion_id[:8]} ({verdicts.get(completion_id, 'not verified')})", style=style
             )
             console.print(_plain(row[side][-1]["content"]))
+
+
+def _first_errors(run_dir: Path) -> dict[str, dict[str, int | None]]:
+    """Which step each labeler takes for the first wrong one: labeler -> completion_id -> index."""
+    tables = {}
+    for folder in sorted(run_dir.glob("tables/steps*")):
+        name = "rollouts" + folder.name.removeprefix("steps").replace("-", " ")
+        tables[name] = first_errors(read_table(folder, STEPS))
+    if (run_dir / "tables/critiques").is_dir():
+        tables["critique"] = critique.first_errors(read_table(run_dir / "tables/critiques", CRITIQUES))
+    return {
+        name: dict(table.select("completion_id", "first_error").iter_rows()) for name, table in tables.items()
+    }
 
 
 def _verdicts(run_dir: Path) -> dict[str, str]:

@@ -29,6 +29,14 @@ class Usage(NamedTuple):
     new_tokens: int = 0
     engine_seconds: float = 0.0  # inside the engine, the trainer or the scorer
 
+    def plus(self, other: Usage) -> Usage:
+        return Usage(
+            self.calls + other.calls,
+            self.prompt_tokens + other.prompt_tokens,
+            self.new_tokens + other.new_tokens,
+            self.engine_seconds + other.engine_seconds,
+        )
+
 
 @dataclass
 class Outcome:

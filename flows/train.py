@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from flows.build import set_file
+from flows.engines import reward_base
 from flows.progress import Meter
 from flows.recipe import Recipe
 from flows.stage import Outcome, Stage, Usage
 from samplers.fingerprint import folder_revision
-from samplers.policy import MODEL_DIR
 from store.accounting import Account
 from store.manifest import fingerprint
 
@@ -38,7 +38,7 @@ def stages(recipe: Recipe) -> list[Stage]:
 def _stage(recipe: Recipe, model: str) -> Stage:
     assert recipe.train
     settings = recipe.train.model_dump(exclude={"models"}) | {"seed": recipe.seed}
-    settings["base"] = _identity(base_model(recipe))
+    settings["base"] = _identity(reward_base(recipe))
     inputs = tuple(set_file(SET_OF[model], split) for split in ("train", "test"))
     return Stage(
         f"train/{model}", work, settings, inputs, tuple(f"{model_dir(model)}/{name}" for name in MODEL_FILES)
@@ -47,13 +47,7 @@ def _stage(recipe: Recipe, model: str) -> Stage:
 
 def _identity(base: str) -> str:
     """What the base model is: the content of a folder, whatever it is called; a Hub name."""
-    folder = MODEL_DIR if base == "embedded" else Path(base)
-    return folder_revision(folder) if folder.is_dir() else base
-
-
-def base_model(recipe: Recipe) -> str:
-    assert recipe.train
-    return recipe.train.base or (recipe.engine.model if recipe.engine else "")
+    return folder_revision(Path(base)) if Path(base).is_dir() else base
 
 
 def work(run_dir: Path, recipe: Recipe, stage: Stage) -> Outcome:
@@ -93,10 +87,9 @@ def _config(run_dir: Path, recipe: Recipe, model: str, output: Path) -> trainers
 
     assert recipe.train
     train, held_out = (run_dir / set_file(SET_OF[model], split) for split in ("train", "test"))
-    base = base_model(recipe)
     return trainers.TrainConfig(
         objective=model,  # type: ignore[arg-type]
-        model=str(MODEL_DIR) if base == "embedded" else base,
+        model=reward_base(recipe),
         data=[train],
         eval_data=[held_out] if pl.read_parquet(held_out, columns=["prompt_id"]).height else [],
         output=output,

@@ -19,7 +19,6 @@ Two answers are one vote where `labelers.votes` counts them as one.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from math import comb
@@ -28,7 +27,7 @@ import polars as pl
 
 from labelers.votes import Ballot, cast_ballot, largest_two, merged
 from samplers.cached import Answer, Budget, Progress, sample_through
-from samplers.engine import Completion, Engine, Request, Sampling
+from samplers.engine import Completion, Engine, EngineError, Request, Sampling
 from samplers.sample import Stream, completion_table, streams
 from store.ledger import Ledger
 from verifiers.policy import DEFAULT, Policy
@@ -86,7 +85,8 @@ def sample_until_clear(
 ) -> pl.DataFrame:
     """COMPLETIONS: of each prompt at least `first` samples, then as many as its vote takes, `n_max` at most.
 
-    For every prompt the first rows of `sample_prompts(..., n=n_max)` with the same seed.
+    For every prompt the first rows of `sample_prompts(..., n=n_max)` with the same seed. Raises EngineError
+    when the engine has rejected all requests, and more than one.
     """
     if not (0.5 <= confidence < 1 and first >= 1 and n_max >= 1):
         raise ValueError(
@@ -95,28 +95,50 @@ def sample_until_clear(
         )
     votes = {stream.prompt_id: _Vote(stream) for stream in streams(prompts, seed, system)}
     answers: list[Answer] = []
-    # A second pass takes up the prompts whose answers came after the engine had found the queue empty.
+    rejected: list[Completion] = []
+
+    def reject(request: Request, said: Completion) -> None:
+        rejected.append(said)
+
+    # An engine that found the queue empty and did not ask again is given what came into it since.
     while queue := deque(v for v in votes.values() if v.wants(n_max, first, confidence)):
-        requests = _requests(queue, n_max, first, confidence, sampling)
-        for request, completion in sample_through(ledger, engine, requests, budget, progress):
+        requests = _Requests(queue, n_max, first, confidence, sampling)
+        for request, completion in sample_through(ledger, engine, requests, budget, progress, reject):
             answers.append((request, completion))
             vote = votes[request.tag.prompt_id]
             vote.ballots.append(_ballot(completion, reading))
             if vote.wants(n_max, first, confidence):
                 queue.append(vote)
+    if len(rejected) > 1 and not answers:
+        raise EngineError(
+            f"every one of {len(rejected)} requests was rejected; the first: {rejected[0].error}"
+        )
     return completion_table(engine, answers, system)
 
 
-def _requests(
-    queue: deque[_Vote], n_max: int, first: int, confidence: float, sampling: Sampling
-) -> Iterator[Request]:
-    """The next samples of each prompt in the queue, which grows while the engine answers."""
-    while queue:
-        vote = queue.popleft()
-        begin = vote.asked
-        vote.asked += vote.wants(n_max, first, confidence)
-        for i in range(begin, vote.asked):
-            yield vote.stream.request(i, sampling)
+@dataclass(slots=True)
+class _Requests:
+    """The next samples of each prompt in the queue; dry while all of them wait for answers, and no longer."""
+
+    queue: deque[_Vote]
+    n_max: int
+    first: int
+    confidence: float
+    sampling: Sampling
+    ready: deque[Request] = field(default_factory=deque)
+
+    def __iter__(self) -> _Requests:
+        return self
+
+    def __next__(self) -> Request:
+        while self.queue and not self.ready:
+            vote = self.queue.popleft()
+            begin = vote.asked
+            vote.asked += vote.wants(self.n_max, self.first, self.confidence)
+            self.ready += (vote.stream.request(i, self.sampling) for i in range(begin, vote.asked))
+        if not self.ready:
+            raise StopIteration
+        return self.ready.popleft()
 
 
 def _ballot(completion: Completion, reading: Policy) -> Ballot:

@@ -35,7 +35,7 @@ def agree(steps: pl.DataFrame, others: Mapping[str, pl.DataFrame]) -> Agreement:
     table = own
     for name, found in others.items():
         table = table.join(
-            found.select("completion_id", pl.col("first_error").alias(name)),
+            found.select("completion_id", pl.col("first_error").alias(_column(name))),
             on="completion_id",
             how="left",
             validate="1:1",
@@ -62,7 +62,7 @@ def _reason(others: list[str]) -> pl.Expr:
     own = pl.col("first_error")
     reasons = [pl.when(own.is_null()).then(pl.lit("undecided"))]
     for name in others:
-        other = pl.col(name)
+        other = pl.col(_column(name))
         one_none = (own == NONE) != (other == NONE)
         reasons += [
             pl.when(other.is_null()).then(pl.lit(f"unknown: {name}")),
@@ -73,8 +73,13 @@ def _reason(others: list[str]) -> pl.Expr:
 
 
 def _agreement(table: pl.DataFrame, name: str) -> float | None:
-    both = table.drop_nulls(["first_error", name])
-    return _share((both["first_error"] == both[name]).sum(), both.height)
+    both = table.drop_nulls(["first_error", _column(name)])
+    return _share((both["first_error"] == both[_column(name)]).sum(), both.height)
+
+
+def _column(name: str) -> str:
+    """Of a labeler's answers; the prefix keeps any name apart from the table's own columns."""
+    return f"by {name}"
 
 
 def _with_error(solutions: pl.DataFrame) -> float | None:

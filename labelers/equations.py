@@ -2,8 +2,8 @@
 \\frac{16 \\times 64}{20} = \\frac{1024}{20} = 51.2.
 
 A chain a = b = c is cut at its signs. Beside each sign, to its left and to its right, stands the longest
-expression of numbers that touches it. Words that name what is counted are left out of it; words and symbols
-at its ends, by which it might go on, make it unclean. Nothing is computed here.
+expression of numbers that touches it; words that name what is counted are read over. What else the line says
+comes with it. Nothing is computed here, and whether somebody claims the equation is for `labelers.claims`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Literal, NamedTuple
 from verifiers.answers.normal import plain
 from verifiers.expressions.units import NOT_UNITS, spell
 
+MAX_TOKENS = 2_000  # of a line; a longer one is not read
 MAX_UNIT_WORDS = 4  # between a number and the next operator
 
 Kind = Literal["number", "operator", "(", ")", "percent", "money", "word", "unit", "equals", "stop", "other"]
@@ -23,7 +24,7 @@ _TOKEN = re.compile(
     r"(?P<number>(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9,])|[0-9]+)(?:\.[0-9]+)?|(?<![0-9])\.[0-9]+)"
     r"|(?P<word>[^\W\d_](?:[\w'’]|-(?=[^\W\d_]))*)"
     r"|(?P<equals>==?)|(?P<operator>[-+*/^])|(?P<open>\((?![^\W\d_]))|(?P<close>\))|(?P<percent>%)|(?P<money>¤)"
-    r"|(?P<stop>[.,;:!?](?=\s|$)|\(|[\"“”→•|])|(?P<other>\S)"
+    r"|(?P<stop>[.,;:](?=\s|$)|[\"“”→•|])|(?P<other>\S)"
 )
 _NAMES: dict[str | None, Kind] = {"open": "(", "close": ")"}
 _ANNOTATION = re.compile(r"<<([^<>]*)>>")
@@ -38,29 +39,6 @@ _BRACES = re.compile(r"\{([^{}]*)\}")
 _COMPARISON = re.compile(r"[<>!:~≠≤≥≈]=|=[<>~]")
 _TIMES = re.compile(r"(?<=[0-9)%])\s{0,3}[xX]\s{0,3}(?=[0-9(¤.])")
 
-# Words by which an expression goes on: "half of 60 + 4", "12 and 5 + 3", "Day 2 - 5 + 3".
-_BEFORE = frozenset(
-    """
-    of and plus minus times by from with to than over into less more twice thrice double triple
-    quadruple half third quarter fourth fifth sixth seventh eighth ninth tenth halves thirds quarters
-    fourths fifths sixths sevenths eighths ninths tenths sum product difference quotient ratio total
-    subtract subtracting subtracted add adding added multiply multiplying multiplied divide dividing
-    divided increase increased decrease decreased percent sqrt root square cube power base log sin
-    cos tan negative choose step day week month year hour part case figure question problem option
-    example number no phase stage chapter grade
-    """.split()
-)
-_AFTER = frozenset(
-    """
-    of and plus minus times by over less more half third quarter fourth fifth sixth seventh eighth
-    ninth tenth halves thirds quarters fourths fifths sixths sevenths eighths ninths tenths squared
-    cubed percent dozen dozens hundred hundreds thousand thousands million millions billion billions
-    trillion pair pairs couple couples score k m bn remainder r mod choose nickels dimes quarters
-    pennies cents th st nd rd am pm
-    """.split()
-)
-
-
 _EXPRESSION = frozenset({"number", "operator", "(", ")", "percent", "money", "unit"})
 _MIRROR: dict[str, Kind] = {"(": ")", ")": "("}
 
@@ -72,12 +50,9 @@ class Token(NamedTuple):
 
 
 class Side(NamedTuple):
-    """The expression beside an equals sign, as numbers and signs that the verifiers' parser reads."""
+    """The expression beside an equals sign, as it is written."""
 
     tokens: tuple[Token, ...]
-    units: frozenset[str]  # known units of measure in it
-    is_clean: bool  # nothing at its ends suggests that it goes on
-    is_whole: bool  # it fills the place between two equals signs
 
     @property
     def numbers(self) -> list[str]:
@@ -85,8 +60,8 @@ class Side(NamedTuple):
 
     @property
     def text(self) -> str:
-        """Tokens with spaces between them."""
-        return " ".join(t.text.replace(",", "") for t in self.tokens)
+        """Numbers and signs with spaces between them, for the verifiers' parser."""
+        return " ".join(t.text.replace(",", "") for t in self.tokens if t.kind not in ("unit", "money"))
 
     @property
     def operations(self) -> int:
@@ -97,6 +72,8 @@ class Side(NamedTuple):
 class Equation(NamedTuple):
     left: Side
     right: Side
+    before: tuple[Token, ...]  # what the line says before the left side, and after the right side
+    after: tuple[Token, ...]
 
 
 def equations(text: str) -> Iterator[Equation]:
@@ -112,15 +89,19 @@ def _of_line(line: str) -> Iterator[Equation]:
         return
     parts: list[list[Token]] = [[]]
     for token in _tokens(_spelt(line)):
+        parts[-1].append(token)
         if token.kind == "equals":
             parts.append([])
-        else:
-            parts[-1].append(token)
-    parts = [_with_units(part, index < len(parts) - 1) for index, part in enumerate(parts)]
-    for i, (before, after) in enumerate(zip(parts, parts[1:], strict=False)):
-        left, right = _end(before, i > 0), _beginning(after, i < len(parts) - 2)
-        if left and right:
-            yield Equation(left, right)
+    tokens = [token for part in parts for token in _with_units(part)]
+    if len(tokens) > MAX_TOKENS:
+        return
+    for at, token in enumerate(tokens):
+        if token.kind != "equals":
+            continue
+        start, end = _beginning(tokens, at), _end(tokens, at + 1)
+        left, right = Side(tuple(tokens[start:at])), Side(tuple(tokens[at + 1 : end]))
+        if left.numbers and right.numbers:
+            yield Equation(left, right, tuple(tokens[:start]), tuple(tokens[end:]))
 
 
 def _spelt(line: str) -> str:
@@ -143,7 +124,7 @@ def _tokens(line: str) -> Iterator[Token]:
         end = match.end()
 
 
-def _with_units(part: list[Token], before_equals: bool) -> list[Token]:
+def _with_units(part: list[Token]) -> list[Token]:
     """The tokens with the words behind an operand made units where the expression goes on after them."""
     found: list[Token] = []
     at = 0
@@ -154,8 +135,8 @@ def _with_units(part: list[Token], before_equals: bool) -> list[Token]:
             at += 1
             continue
         at += len(words)
-        following = part[at].kind if at < len(part) else "equals" if before_equals else "stop"
-        is_unit = following in ("operator", ")", "equals") and _may_be_unit(words)
+        goes_on = at < len(part) and part[at].kind in ("operator", ")", "equals")
+        is_unit = goes_on and _may_be_unit(words)
         found += [token._replace(kind="unit") if is_unit else token for token in words]
     return found
 
@@ -174,38 +155,36 @@ def _words_at(part: list[Token], at: int) -> list[Token]:
 def _may_be_unit(words: list[Token]) -> bool:
     """At most a few ordinary words in lower case, or known units; a letter or a name may be a variable."""
     names = [token.text for token in words if token.kind == "word"]
-    odd = any(len(n) == 1 or not (n.isalpha() or "-" in n) or n in _AFTER or n in NOT_UNITS for n in names)
+    odd = any(len(n) == 1 or not (n.isalpha() or "-" in n) or n in NOT_UNITS for n in names)
     unknown = any(not spell(n) and (len(n) < 3 or not n.islower()) for n in names)
     return len(names) <= MAX_UNIT_WORDS and not odd and not unknown
 
 
-def _end(part: list[Token], follows_equals: bool) -> Side | None:
-    """The expression that ends the part."""
-    start = len(part)
-    while start and part[start - 1].kind in _EXPRESSION and not _is_seam(part, start):
+def _beginning(tokens: list[Token], end: int) -> int:
+    """Where the expression that goes up to `end` begins."""
+    start = end
+    while start and tokens[start - 1].kind in _EXPRESSION and not (start < end and _is_seam(tokens, start)):
         start -= 1
-    opened = _unmatched(part[start:])
-    is_clean = opened < 2 and not _is_seam(part, start) and _may_begin(part[:start], part[start:])
-    start += opened
-    return _side(part[start:], [], is_clean, follows_equals and start == 0)
+    return start + _unmatched(tokens[start:end])
 
 
-def _beginning(part: list[Token], precedes_equals: bool) -> Side | None:
-    """The expression that begins the part."""
-    end = 0
-    while end < len(part) and part[end].kind in _EXPRESSION and not _is_seam(part, end):
+def _end(tokens: list[Token], start: int) -> int:
+    """Where the expression that begins at `start` ends."""
+    end = start
+    while (
+        end < len(tokens) and tokens[end].kind in _EXPRESSION and not (end > start and _is_seam(tokens, end))
+    ):
         end += 1
-    closed = _unmatched([t._replace(kind=_MIRROR.get(t.kind, t.kind)) for t in reversed(part[:end])])
-    is_clean = bool(closed) or (not _is_seam(part, end) and _may_end(part[:end], part[end:]))
-    end -= closed
-    return _side(part[:end], part[end : end + 1], is_clean, precedes_equals and end == len(part))
+    return end - _unmatched(
+        [t._replace(kind=_MIRROR.get(t.kind, t.kind)) for t in reversed(tokens[start:end])]
+    )
 
 
-def _is_seam(part: list[Token], at: int) -> bool:
+def _is_seam(tokens: list[Token], at: int) -> bool:
     """Two operands meet before `at` with no sign between them: `1 1/2`, `2 (3 + 4)`, `17 % 5`."""
-    if not 0 < at < len(part) or part[at - 1].kind not in ("number", ")", "percent", "unit"):
+    if tokens[at - 1].kind not in ("number", ")", "percent", "unit"):
         return False
-    return part[at].kind in ("number", "money") or (part[at].kind == "(" and part[at].is_spaced)
+    return tokens[at].kind in ("number", "money") or (tokens[at].kind == "(" and tokens[at].is_spaced)
 
 
 def _unmatched(tokens: Sequence[Token]) -> int:
@@ -216,41 +195,3 @@ def _unmatched(tokens: Sequence[Token]) -> int:
         if depth < 0:
             return i + 1
     return 0
-
-
-def _may_begin(before: list[Token], tokens: list[Token]) -> bool:
-    """Nothing before the expression belongs to it."""
-    if tokens and tokens[0].kind == "operator":  # a sign, not a bullet or what is left of `x - 5`
-        is_sign = tokens[0].text == "-" and len(tokens) > 1 and not tokens[1].is_spaced
-        return is_sign and (not before or before[-1].kind == "stop")
-    words = 0
-    while words < len(before) and before[-1 - words].kind == "word":
-        words += 1
-    beyond = before[-1 - words].kind if words < len(before) else "stop"
-    if words:  # in `25 boys + his 1 teacher + 1 friend` the sum begins further left
-        word = before[-1].text.lower()
-        follows_quantity = beyond == "number" and spell(word)  # `5 feet 3 inches + 2 inches`
-        return not follows_quantity and beyond != "operator" and len(word) > 1 and word not in _BEFORE
-    # `14, 400 / 80` and `8 + . 84` are slips of the pen
-    return beyond == "stop" and (len(before) < 2 or before[-2].kind not in ("number", "operator"))
-
-
-def _may_end(tokens: list[Token], after: list[Token]) -> bool:
-    """Nothing after the expression belongs to it."""
-    if (tokens and tokens[-1].kind == "operator") or not after or after[0].kind != "word":
-        return not after or after[0].kind == "stop"
-    words = [token.text.lower() for token in _words_at(after, 0)]
-    beyond = after[len(words)].kind if len(words) < len(after) else "stop"
-    is_variable = len(words[0]) == 1 or not (after[0].is_spaced or spell(words[0]))
-    goes_on = words[0] in _AFTER or "and" in words[:3] or (beyond == "number" and spell(words[0]) is not None)
-    return not is_variable and not goes_on and beyond != "operator"
-
-
-def _side(tokens: list[Token], beside: list[Token], is_clean: bool, is_whole: bool) -> Side | None:
-    words = (t.text for t in [*tokens, *beside] if t.kind in ("unit", "word"))
-    units = {known for word in words if (known := spell(word))}
-    units |= {"$" for t in tokens if t.kind == "money"}
-    kept = tuple(t for t in tokens if t.kind not in ("unit", "money"))
-    if not any(t.kind == "number" for t in kept):
-        return None
-    return Side(kept, frozenset(units), is_clean, is_whole)

@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from labelers.proportions import rate
+from store.errors import InputError
 from store.ids import content_id
 from store.tables import VOTES
 from verifiers.extraction import extract
@@ -125,8 +126,15 @@ def audit_pseudo_gold(votes: pl.DataFrame, golds: pl.DataFrame, policy: Policy =
     margin lies in [margin_from, margin_to), the last bin closed; `thresholds` are the pseudo-golds that
     `pseudo_gold(votes, min_margin)` would give. Each has its false positive rate with a 95 % interval, null
     where nothing fell in. A majority that the verifier cannot decide on is counted, and on neither side.
+    Raises InputError when a prompt has two references.
     """
-    known = golds.filter(pl.col("answer").is_not_null()).select("prompt_id", gold="answer")
+    known = golds.drop_nulls("answer").select("prompt_id", gold="answer").unique()
+    if known["prompt_id"].is_duplicated().any():
+        first = known.filter(known["prompt_id"].is_duplicated()).sort("prompt_id", "gold")
+        raise InputError(
+            f"prompt {first['prompt_id'][0]!r} has the references {first['gold'][0]!r} and "
+            f"{first['gold'][1]!r}; keep one"
+        )
     asked = votes.select("prompt_id").unique().join(known, on="prompt_id", how="left")
     majorities = pseudo_gold(votes).join(known, on="prompt_id").sort("prompt_id")
     judged = [(m, verify(gold, answer, policy).status) for _, answer, m, gold in majorities.iter_rows()]

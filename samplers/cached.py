@@ -56,8 +56,8 @@ def sample_through(
     """Yield (request, completion) in any order: ledger hits at no cost, the rest as the engine finishes them.
 
     `progress` is told of every completion, the rejected ones too, which are not yielded and not kept. That
-    all of them are rejected is an error, unless `rejected` takes them over. When `budget` runs out, the calls
-    in flight are finished and kept, then BudgetExhausted is raised.
+    no request gets anything else is an error, unless `rejected` takes them over. When `budget` runs out, the
+    calls in flight are finished and kept, then BudgetExhausted is raised.
     """
     calls = _Calls(ledger, engine, requests, budget)
     for request, said in engine.sample(calls):
@@ -83,6 +83,7 @@ class _Calls:
     ) -> None:
         self.ledger, self.engine, self.requests, self.budget = ledger, engine, iter(requests), budget
         self.hits: deque[Answer] = deque()
+        self.n_hits = 0
         self.waiting: dict[str, list[Request]] = {}
         self.keys: dict[int, str] = {}  # by id() of the request in flight
         self.finished = 0
@@ -101,6 +102,7 @@ class _Calls:
                 self.waiting[key].append(request)
             elif (record := self.ledger.get(key)) is not None:
                 self.hits.append((request, _from_record(key, record)))
+                self.n_hits += 1
             elif self.budget is None or self.budget.take():
                 self.waiting[key] = [request]
                 self.keys[id(request)] = key
@@ -130,10 +132,14 @@ class _Calls:
             yield self.hits.popleft()
 
     def check(self, all_rejected_is_an_error: bool) -> None:
-        """Rejections are a warning, unless nothing else came; an answer that never came is an error."""
+        """Rejections are a warning, unless nothing else came; an answer that never came is an error.
+
+        What the ledger had counts as an answer: a run that is gone on with is no worse than one in one go.
+        """
         if self.rejected:
             reason = f"the first: {self.rejected[0].error}"
-            if all_rejected_is_an_error and len(self.rejected) == self.finished and self.finished > 1:
+            none_taken = len(self.rejected) == self.finished and not self.n_hits
+            if all_rejected_is_an_error and none_taken and self.finished > 1:
                 raise EngineError(
                     f"{self.engine.model}: every one of {self.finished} requests was rejected; {reason}"
                 )

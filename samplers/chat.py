@@ -34,6 +34,11 @@ class ChatTokens:
         """Token ids of the conversation up to the point where the model writes on; do not modify the list."""
         return self._ids(tuple(tuple(sorted(message.items())) for message in messages), prefill)
 
+    def continued(self, messages: tuple[Message, ...], prefill: str, text: str) -> list[int]:
+        """Token ids that write `text` behind `ids(messages, prefill)`."""
+        head, whole = self.ids(messages, prefill), self.ids(messages, prefill + text)
+        return whole[len(head) :] if whole[: len(head)] == head else self._tokens(text)
+
     def text(self, prompt: list[int], new: list[int], stop: tuple[str, ...] = ()) -> str:
         """What `new` adds to `prompt`, up to the first stop string.
 

@@ -6,6 +6,7 @@ from the model's generation_config.json unless the request says otherwise, so th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,16 +16,29 @@ from samplers.engine import Completion, Request, merged_logprobs
 MAX_N = 16  # samples in one request: they come back together, so this is what a crash can cost
 
 
-def groups(requests: Iterable[Request], largest: Callable[[], int]) -> Iterator[list[Request]]:
-    """Consecutive samples of one prompt, as lists of at most `largest()`."""
-    group: list[Request] = []
-    for request in requests:
-        if group and (len(group) >= largest() or not _follows(group[-1], request)):
-            yield group
-            group = []
-        group.append(request)
-    if group:
-        yield group
+class Groups:
+    """Consecutive samples of one prompt, as lists of at most `largest()`.
+
+    An iterator that can be asked again after it has run dry, as its requests can.
+    """
+
+    def __init__(self, requests: Iterable[Request], largest: Callable[[], int]) -> None:
+        self._requests, self._largest = iter(requests), largest
+        self._read_ahead: list[Request] = []  # the one that did not belong to the last group
+
+    def __iter__(self) -> Iterator[list[Request]]:
+        return self
+
+    def __next__(self) -> list[Request]:
+        group, self._read_ahead = self._read_ahead, []
+        for request in self._requests:
+            if group and (len(group) >= self._largest() or not _follows(group[-1], request)):
+                self._read_ahead = [request]
+                return group
+            group.append(request)
+        if not group:
+            raise StopIteration
+        return group
 
 
 def _follows(one: Request, next_one: Request) -> bool:
@@ -39,7 +53,7 @@ def _follows(one: Request, next_one: Request) -> bool:
 
 
 def body(model: str, group: list[Request], owner: str, url: str) -> dict[str, Any]:
-    """Keyword arguments for `chat.completions.create`."""
+    """The JSON of one call."""
     request = group[0]
     sampling = request.sampling
     hosted = (urlsplit(url).hostname or "").endswith("api.openai.com")
@@ -48,6 +62,8 @@ def body(model: str, group: list[Request], owner: str, url: str) -> dict[str, An
         extra = {"top_k": sampling.top_k or -1, "min_p": 0.0, "repetition_penalty": 1.0}
     if owner == "vllm":
         extra["return_token_ids"] = True
+    if sampling.choice:
+        extra |= _constraint(sampling.choice, owner)
     if request.prefill:
         extra |= {"continue_final_message": True, "add_generation_prompt": False}
     prefill = [{"role": "assistant", "content": request.prefill}] if request.prefill else []
@@ -61,41 +77,62 @@ def body(model: str, group: list[Request], owner: str, url: str) -> dict[str, An
         "max_completion_tokens" if hosted else "max_tokens": sampling.max_tokens,
         **({"stop": list(sampling.stop)} if sampling.stop else {}),
         **({"logprobs": True, "top_logprobs": sampling.logprobs} if sampling.logprobs else {}),
-        **({"extra_body": extra} if extra else {}),
+        **extra,
     }
+
+
+def _constraint(choice: tuple[str, ...], owner: str) -> dict[str, Any]:
+    """How this server is told that the reply is one of `choice`; nothing for those that have no such word.
+
+    The JSON schema of hosted services would make the reply JSON, which is not what was asked for.
+    """
+    if owner == "vllm":
+        return {"structured_outputs": {"choice": list(choice)}}
+    if owner == "sglang":
+        return {"regex": "|".join(re.sub(r"([^\w\s])", r"\\\1", one) for one in choice)}
+    return {}
 
 
 def answers(group: list[Request], response: Any) -> list[tuple[Request, Completion]]:
     """One completion per choice, in the order of the group; ValueError for an answer that is none."""
-    choices = getattr(response, "choices", None)
-    if not choices or any(getattr(choice, "message", None) is None for choice in choices):
-        raise ValueError(f"not a chat completion: {str(response)[:200]!r}")
-    choices = sorted(choices, key=lambda choice: choice.index or 0)[: len(group)]
-    usage = response.usage
-    n_prompt = usage.prompt_tokens if usage else 0
-    counts = _token_counts(choices, usage.completion_tokens if usage else 0)
-    return [
-        (request, _completion(choice, n_prompt, n_tokens))
-        for request, choice, n_tokens in zip(group, choices, counts, strict=False)
-    ]
+    try:
+        choices = sorted(response["choices"], key=lambda choice: choice.get("index") or 0)[: len(group)]
+        usage = response.get("usage") or {}
+        counts = _token_counts(choices, usage.get("completion_tokens") or 0)
+        n_prompt = int(usage.get("prompt_tokens") or 0)
+        said = [_completion(choice, n_prompt, n) for choice, n in zip(choices, counts, strict=True)]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"not a chat completion: {str(response)[:200]!r}") from error
+    if not said:
+        raise ValueError("a chat completion without choices")
+    return list(zip(group, said, strict=False))
 
 
-def _completion(choice: Any, n_prompt: int, n_tokens: int) -> Completion:
-    finish_reason = "length" if choice.finish_reason == "length" else "stop"
-    return Completion("", choice.message.content or "", finish_reason, n_prompt, n_tokens, _logprobs(choice))
+def _completion(choice: dict[str, Any], n_prompt: int, n_tokens: int) -> Completion:
+    text = _text(choice)
+    finish_reason = "length" if choice.get("finish_reason") == "length" else "stop"
+    return Completion("", text, finish_reason, n_prompt, n_tokens, _logprobs(choice))
 
 
-def _logprobs(choice: Any) -> tuple[dict[str, float], ...]:
-    content = choice.logprobs.content if choice.logprobs else None
+def _text(choice: dict[str, Any]) -> str:
+    content = choice["message"].get("content")
+    if not isinstance(content, (str, type(None))):
+        raise TypeError(f"content is {content!r}")
+    return content or ""
+
+
+def _logprobs(choice: dict[str, Any]) -> tuple[dict[str, float], ...]:
     return tuple(
-        merged_logprobs(
-            [(place.token, place.logprob), *((t.token, t.logprob) for t in place.top_logprobs or ())]
-        )
-        for place in content or ()
+        merged_logprobs((t["token"], t["logprob"]) for t in (place, *(place.get("top_logprobs") or ())))
+        for place in _places(choice)
     )
 
 
-def _token_counts(choices: list[Any], total: int) -> list[int]:
+def _places(choice: dict[str, Any]) -> list[dict[str, Any]]:
+    return (choice.get("logprobs") or {}).get("content") or []
+
+
+def _token_counts(choices: list[dict[str, Any]], total: int) -> list[int]:
     """New tokens of each choice: the server's ids or log-probabilities where it gives them.
 
     Else the total, which is all that the OpenAI form says, shared out by length of text.
@@ -104,14 +141,12 @@ def _token_counts(choices: list[Any], total: int) -> list[int]:
     if all(n is not None for n in exact):
         return [n for n in exact if n is not None]
     if len(choices) == 1:
-        return [total]
-    lengths = [len(choice.message.content or "") + 1 for choice in choices]
+        return [int(total)]
+    lengths = [len(_text(choice)) + 1 for choice in choices]
     edges = [round(total * sum(lengths[:i]) / sum(lengths)) for i in range(len(lengths) + 1)]
     return [end - start for start, end in zip(edges, edges[1:], strict=False)]
 
 
-def _exact_count(choice: Any) -> int | None:
-    ids = getattr(choice, "token_ids", None)
-    if ids is not None:
-        return len(ids)
-    return len(choice.logprobs.content) if choice.logprobs and choice.logprobs.content else None
+def _exact_count(choice: dict[str, Any]) -> int | None:
+    ids = choice.get("token_ids")
+    return len(ids) if ids is not None else len(_places(choice)) or None

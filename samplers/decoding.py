@@ -17,6 +17,7 @@ class Row(NamedTuple):
     ids: list[int]
     seed: int
     max_tokens: int
+    choices: tuple[list[int], ...] = ()  # the only token sequences allowed; (): any
 
 
 class Said(NamedTuple):
@@ -73,6 +74,8 @@ class _Batch:
 
         with torch.inference_mode():
             t = len(self.written[self.alive[0]])
+            if self.sampling.choice:
+                self._forbid()
             tokens = draw(self.logits, self.uniform[self.alive, t], self.sampling)
             self._note_logprobs(tokens)
         self.next = tokens
@@ -111,6 +114,23 @@ class _Batch:
     def _select(self, lines: Tensor) -> None:
         self.cache.batch_select_indices(lines)
         self.mask, self.logits = self.mask[lines], self.logits[lines]
+
+    def _forbid(self) -> None:
+        """What leads out of a row's choices becomes -inf, and so counts for no log-probability either."""
+        import torch
+
+        allowed = torch.zeros_like(self.logits, dtype=torch.bool)
+        for line, i in enumerate(self.alive):
+            allowed[line, list(self._allowed(i))] = True
+        self.logits = self.logits.masked_fill(~allowed, float("-inf"))
+
+    def _allowed(self, i: int) -> set[int]:
+        """The tokens that continue what row i has written to one of its choices, or end it there."""
+        written = self.written[i]
+        n = len(written)
+        open_choices = [choice for choice in self.rows[i].choices if choice[:n] == written]
+        following = {choice[n] for choice in open_choices if len(choice) > n}
+        return following | (self.ends if written in open_choices else set())
 
     def _end(self, i: int, token: int) -> Said | None:
         """Append a token to row i; what the row said if that ends it."""

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import random
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlsplit, urlunsplit
+
+from samplers.server import Server
 
 BENCH_AFTER = 3
 MAX_BENCH = 30.0
@@ -21,10 +23,10 @@ MAX_RETRY_AFTER = 120.0  # a server that asks for more is treated as asking for 
 
 @dataclass
 class Endpoint:
-    """One server: its client, and how it has been doing."""
+    """One server, and how it has been doing."""
 
     url: str
-    client: Any
+    server: Server
     busy: int = 0
     failures: int = 0  # in a row
     closed_until: float = 0.0
@@ -65,33 +67,31 @@ class Endpoint:
 class EndpointPool:
     def __init__(self, endpoints: list[Endpoint], concurrency: int) -> None:
         self.endpoints, self.concurrency = endpoints, concurrency
-        self._changed = asyncio.Condition()
+        self._changed = asyncio.Event()
 
     async def take(self) -> Endpoint:
         """The least busy open endpoint, waiting until there is one."""
         loop = asyncio.get_running_loop()
-        async with self._changed:
-            while True:
-                now = loop.time()
-                ready = [e for e in self.endpoints if e.open_at(now, self.concurrency)]
-                if ready:
-                    chosen = min(ready, key=lambda e: e.busy)
-                    chosen.take()
-                    return chosen
-                opens = [e.closed_until - now for e in self.endpoints if e.closed_until > now]
-                await self._wait(min(opens, default=None))
+        while True:
+            now = loop.time()
+            ready = [e for e in self.endpoints if e.open_at(now, self.concurrency)]
+            if ready:
+                chosen = min(ready, key=lambda e: e.busy)
+                chosen.take()
+                return chosen
+            opens = [e.closed_until - now for e in self.endpoints if e.closed_until > now]
+            await self._wait(min(opens, default=None))
 
-    async def give_back(self, endpoint: Endpoint) -> None:
+    def give_back(self, endpoint: Endpoint) -> None:
         endpoint.give_back()
-        async with self._changed:
-            self._changed.notify_all()
+        self._changed.set()
 
     async def _wait(self, seconds: float | None) -> None:
         """Until an endpoint comes back, or a benched one may be tried again."""
-        try:
-            await asyncio.wait_for(self._changed.wait(), seconds)
-        except TimeoutError:
-            return
+        self._changed.clear()  # those who wait already have been woken by the last `set`
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
 
 
 def backoff(attempt: int, retry_after: str | None) -> float:

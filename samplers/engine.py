@@ -23,6 +23,7 @@ from typing import Any, Protocol
 from store.ids import content_id
 
 REJECTED = "rejected"
+IMPOSSIBLE = -9999.0  # what servers write for the logarithm of 0, which JSON has no word for
 
 Message = dict[str, str]
 
@@ -33,7 +34,11 @@ class EngineError(RuntimeError):
 
 @dataclass(frozen=True)
 class Sampling:
-    """Sampling parameters; `temperature=0` is greedy. `max_tokens` counts new tokens."""
+    """Sampling parameters; `temperature=0` is greedy. `max_tokens` counts new tokens.
+
+    With `choice` the reply is exactly one of these texts, and log-probabilities are over what they allow. All
+    engines of ours can do it, and vLLM and SGLang servers; others answer freely, and the engine warns.
+    """
 
     temperature: float = 0.8
     top_p: float = 1.0
@@ -41,6 +46,7 @@ class Sampling:
     max_tokens: int = 512
     stop: tuple[str, ...] = ()
     logprobs: int = 0  # top log-probabilities kept for each new token; 0: none
+    choice: tuple[str, ...] = ()  # the only replies allowed; (): free text
 
 
 @dataclass(frozen=True)
@@ -85,7 +91,8 @@ class Engine(Protocol):
         """Run every request; yield each (the very object) as it finishes, in any order.
 
         Requests are drawn from the iterable only as fast as the engine can take them, in the
-        caller's thread. One `sample` at a time; a caller may stop early by closing the iterator.
+        caller's thread; one that has run dry may have more after the next answer. One `sample`
+        at a time; a caller may stop early by closing the iterator.
         """
         ...
 
@@ -111,12 +118,18 @@ def call_key(engine: Engine, request: Request) -> str:
 
 @lru_cache(maxsize=64)
 def _as_json(sampling: Sampling) -> dict[str, Any]:
-    return asdict(sampling)
+    """Without `choice` where there is none: keys of free text are older than the field."""
+    fields = asdict(sampling)
+    return fields if sampling.choice else {k: v for k, v in fields.items() if k != "choice"}
 
 
 def merged_logprobs(pairs: Iterable[tuple[str, float]]) -> dict[str, float]:
-    """{token text: log-probability}; of tokens with one text (parts of a character) the likeliest counts."""
+    """{token text: log-probability}; of tokens with one text (parts of a character) the likeliest counts.
+
+    Tokens that could not be drawn (a `choice` forbids them) are left out.
+    """
     merged: dict[str, float] = {}
     for text, logprob in pairs:
-        merged[text] = max(logprob, merged.get(text, logprob))
+        if logprob > IMPOSSIBLE:
+            merged[text] = max(logprob, merged.get(text, logprob))
     return merged

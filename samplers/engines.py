@@ -62,7 +62,7 @@ class EngineConfig(BaseModel):
     max_attempts: int = Field(
         6,
         ge=1,
-        description="Attempts at one request; if all fail and nothing else succeeds, the run stops (openai)",
+        description="Attempts at a request before it is put aside, as many when all else is done (openai)",
     )
 
 

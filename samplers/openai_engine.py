@@ -9,8 +9,11 @@ What happens to a failed attempt:
     400, 413, 422              the request is rejected; the engine stops if nothing was ever accepted
     429                        retried for as long as anything gets through; Retry-After is honoured
     408, 409, 5xx, time-outs, broken connections, unreadable answers
-                               retried `max_attempts` times; then the request is rejected if others got
-                               through meanwhile, else the engine stops, naming the server and its last words
+                               retried `max_attempts` times; then put aside and asked again when everything
+                               else is done, and rejected only if that fails as often
+    nothing but failures       twice `max_attempts` of them in a row: the engine stops, naming the server and
+                               its last words
+An empty text where a whole answer was asked for is believed if it comes `max_attempts` times.
 
 A prefill is an assistant turn to be continued (`continue_final_message`): vLLM and SGLang servers can do it.
 Chat templates that trim the assistant's text lose a trailing newline of the prefill there.
@@ -27,12 +30,15 @@ import queue
 import threading
 from collections.abc import Coroutine, Iterable, Iterator
 from concurrent.futures import Future
+from contextlib import suppress
 from itertools import count
 from typing import Any, TypeVar
 
-from samplers.chat_call import MAX_N, answers, body, groups
+from samplers.chat_call import MAX_N, Groups, answers, body
 from samplers.endpoints import Endpoint, EndpointPool, backoff
 from samplers.engine import REJECTED, Completion, EngineError, Request
+from samplers.first_look import Voice, look
+from samplers.server import CONNECT_SECONDS, Refusal, Server
 from store.errors import InputError
 
 log = logging.getLogger(__name__)
@@ -41,8 +47,16 @@ Answers = list[tuple[Request, Completion]]
 
 STOPS = {401, 403, 404}
 REJECTS = {400, 413, 422}
-CONTINUES = {"vllm", "sglang"}  # servers that can continue an assistant turn, by what /v1/models says of them
-CONNECT_SECONDS = 10.0
+# Servers that can continue an assistant turn, and be held to a choice, by what /v1/models says of them.
+CONTINUES = {"vllm", "sglang"}
+
+
+class _Unanswered(Exception):
+    """A request failed `max_attempts` times in a row; did others get through meanwhile?"""
+
+    def __init__(self, words: str, others_succeed: bool) -> None:
+        super().__init__(words)
+        self.others_succeed = others_succeed
 
 
 class OpenAIEngine:
@@ -63,15 +77,16 @@ class OpenAIEngine:
         self.model, self.revision = model, revision
         self.base_urls, self.max_concurrency = base_urls, max_concurrency
         self.timeout, self.max_attempts = timeout, max_attempts
-        self._key = _api_key(api_key_env)
-        self._key_name = api_key_env
+        self._voice = Voice(_api_key(api_key_env), api_key_env)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pool: EndpointPool | None = None
         self._starting = threading.Lock()
         self._owner = ""
+        self._warned = False
         self._largest_n = MAX_N
         self._successes = 0
         self._rejections = 0
+        self._failures = 0  # attempts, of any request, since the last success
 
     def render(self, request: Request) -> dict[str, Any]:
         return {"messages": list(request.messages), "prefill": request.prefill}
@@ -82,7 +97,10 @@ class OpenAIEngine:
             if self._loop is not None:
                 return
             self._loop = asyncio.new_event_loop()
-            threading.Thread(target=self._loop.run_forever, name="openai-engine", daemon=True).start()
+            self._thread = threading.Thread(
+                target=_run_forever, args=(self._loop,), name="openai-engine", daemon=True
+            )
+            self._thread.start()
             try:
                 self._pool = self._run(self._connect())
             except BaseException:
@@ -90,48 +108,54 @@ class OpenAIEngine:
                 raise
 
     def sample(self, requests: Iterable[Request]) -> Iterator[tuple[Request, Completion]]:
-        waiting = groups(requests, lambda: self._largest_n)
-        flight: dict[int, Future[Answers]] = {}
-        finished: queue.SimpleQueue[int] = queue.SimpleQueue()
-        numbers = count()
+        waiting = Groups(requests, lambda: self._largest_n)
+        while True:
+            put_aside: list[Request] = []
+            yield from self._round(waiting, put_aside)
+            if not put_aside:
+                return
+            yield from self._round(([request] for request in put_aside), None)
+
+    def _round(
+        self, waiting: Iterator[list[Request]], put_aside: list[Request] | None
+    ) -> Iterator[tuple[Request, Completion]]:
+        """Answers as they come; what cannot be had is put aside, or in the last round (None) rejected."""
+        flight: set[Future[Answers]] = set()
+        finished: queue.SimpleQueue[Future[Answers]] = queue.SimpleQueue()
         limit = self.max_concurrency * len(self.base_urls)
-        more = True
         try:
             while True:
-                while more and len(flight) < limit:
-                    group = next(waiting, None)
-                    more = group is not None
-                    if group is not None:
-                        self._submit(group, next(numbers), flight, finished)
+                while len(flight) < limit and (group := next(waiting, None)):
+                    call = self._submit(group, put_aside)
+                    flight.add(call)
+                    call.add_done_callback(finished.put)
                 if not flight:
                     return
-                number = finished.get()
-                if flight[number].exception() is not None:
+                call = finished.get()
+                flight.remove(call)
+                if call.exception() is not None:
                     yield from _finished(flight)
-                yield from flight.pop(number).result()
+                yield from call.result()
         finally:
-            for future in flight.values():
-                future.cancel()
+            for call in flight:
+                call.cancel()
 
     def close(self) -> None:
         loop, self._loop = self._loop, None
         if loop is None:
             return
         pool, self._pool = self._pool, None
-        asyncio.run_coroutine_threadsafe(_end(pool), loop).result(timeout=CONNECT_SECONDS)
-        loop.call_soon_threadsafe(loop.stop)
+        try:
+            asyncio.run_coroutine_threadsafe(_end(pool), loop).result(timeout=CONNECT_SECONDS)
+        finally:
+            loop.call_soon_threadsafe(loop.stop)
+            self._thread.join(timeout=CONNECT_SECONDS)
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         assert self._loop is not None
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
-    def _submit(
-        self,
-        group: list[Request],
-        number: int,
-        flight: dict[int, Future[Answers]],
-        finished: queue.SimpleQueue[int],
-    ) -> None:
+    def _submit(self, group: list[Request], put_aside: list[Request] | None) -> Future[Answers]:
         self.start()
         assert self._loop is not None
         if group[0].prefill and self._owner not in CONTINUES:
@@ -139,155 +163,111 @@ class OpenAIEngine:
                 f"engine {self.model}: a rollout continues a half-written answer, which only vLLM and SGLang "
                 f"servers can; {', '.join(self.base_urls)} is not known to be one. Use the vllm engine"
             )
-        flight[number] = asyncio.run_coroutine_threadsafe(self._call(group), self._loop)
-        flight[number].add_done_callback(lambda _: finished.put(number))
+        if group[0].sampling.choice and self._owner not in CONTINUES and not self._warned:
+            self._warned = True
+            log.warning("%s: not known to be a vLLM or SGLang server: replies are free text", self.model)
+        return asyncio.run_coroutine_threadsafe(self._call(group, put_aside), self._loop)
 
     async def _connect(self) -> EndpointPool:
-        import httpx2
-        from openai import AsyncOpenAI, DefaultAioHttpClient
-
-        limits = httpx2.Limits(
-            max_connections=self.max_concurrency, max_keepalive_connections=self.max_concurrency
-        )
-        timeout = httpx2.Timeout(self.timeout, connect=CONNECT_SECONDS)
         endpoints = [
-            Endpoint(
-                url,
-                AsyncOpenAI(
-                    base_url=url,
-                    api_key=self._key or "none",
-                    max_retries=0,
-                    timeout=timeout,
-                    http_client=DefaultAioHttpClient(limits=limits, timeout=timeout),
-                ),
-            )
+            Endpoint(url, Server(url, self._voice.key, self.timeout, self.max_concurrency))
             for url in self.base_urls
         ]
-        found = await asyncio.gather(*(self._look(endpoint) for endpoint in endpoints))
-        if problems := [problem for problem, _ in found if problem]:
-            if len(problems) == len(endpoints):
-                raise InputError(problems[0])
-            log.warning("%s", "; ".join(problems))
-        owners = {owner for problem, owner in found if not problem}
-        self._owner = owners.pop() if len(owners) == 1 else ""
+        self._owner = await look(endpoints, self.model, self._voice)
         return EndpointPool(endpoints, self.max_concurrency)
 
-    async def _look(self, endpoint: Endpoint) -> tuple[str, str]:
-        """(what is wrong, who made the server); a wrong key or model name is an error for all."""
-        from openai import APIStatusError, OpenAIError
-
-        try:
-            models = (
-                await endpoint.client.with_options(timeout=CONNECT_SECONDS * 3).models.list()
-            ).data or []
-        except APIStatusError as error:
-            if error.status_code in (401, 403):
-                raise InputError(self._refused(endpoint, error)) from None
-            return ("" if error.status_code in (404, 405, 501) else self._words(endpoint, error)), ""
-        except (OpenAIError, ValueError, AttributeError) as error:
-            endpoint.failed(asyncio.get_running_loop().time())
-            return (
-                f"{self._words(endpoint, error)}. Is the server running, and is engine.base_urls right?",
-                "",
-            )
-        named = {model.id: str(getattr(model, "owned_by", "")).lower() for model in models}
-        if named and self.model not in named:
-            raise InputError(
-                f"engine.model: {endpoint.name} does not serve {self.model}; "
-                f"it serves {', '.join(sorted(named)[:20])}"
-            )
-        return "", named.get(self.model, "")
-
-    async def _call(self, group: list[Request]) -> Answers:
+    async def _call(self, group: list[Request], put_aside: list[Request] | None) -> Answers:
         """One request to its end; asks again for samples that the server left out."""
-        said = await self._attempts(group)
+        try:
+            said = await self._attempts(group)
+        except _Unanswered as failure:
+            if self._nobody_answers(failure, last_round=put_aside is None):
+                raise EngineError(str(failure)) from None
+            if put_aside is None:
+                return _rejected(group, str(failure))
+            put_aside += group
+            return []
         left_out = group[len(said) :]
         if left_out and said:
             self._largest_n = 1
-            said += [answer for one in left_out for answer in await self._call([one])]
-        return said
+            said += [answer for one in left_out for answer in await self._call([one], put_aside)]
+        return [await self._believed(*answer) for answer in said]
+
+    def _nobody_answers(self, failure: _Unanswered, last_round: bool) -> bool:
+        """Is it the server, rather than this request? The last round asks only what failed before."""
+        if last_round:
+            return not self._successes
+        return not failure.others_succeed and self._failures >= 2 * self.max_attempts
+
+    async def _believed(self, request: Request, said: Completion) -> tuple[Request, Completion]:
+        """An empty text in place of a whole answer is more often a fault on the way than an answer."""
+        for _ in range(self.max_attempts - 1):
+            if said.text or said.finish_reason != "stop" or request.prefill:
+                break
+            with suppress(_Unanswered):
+                [(_, said)] = await self._attempts([request])
+        return request, said
 
     async def _attempts(self, group: list[Request]) -> Answers:
-        assert self._pool is not None
-        successes = self._successes
+        pool, successes = self._pool, self._successes
+        assert pool is not None
         for attempt in count():
-            endpoint = await self._pool.take()
+            endpoint = await pool.take()
             try:
                 said = await self._ask(endpoint, group)
                 endpoint.succeeded()
                 self._successes += 1
+                self._failures = 0
                 return said
             except Exception as error:
                 delay = self._judge(error, endpoint, attempt, self._successes > successes)
                 if delay is None:
-                    return [
-                        (r, Completion("", "", REJECTED, 0, 0, error=self._words(endpoint, error)))
-                        for r in group
-                    ]
+                    return _rejected(group, self._voice.words(endpoint, error))
             finally:
-                await self._pool.give_back(endpoint)
+                pool.give_back(endpoint)
             await asyncio.sleep(delay)
         raise AssertionError("count() does not end")
 
     async def _ask(self, endpoint: Endpoint, group: list[Request]) -> Answers:
         request = body(self.model, group, self._owner, endpoint.url)
-        response = await endpoint.client.chat.completions.create(**request)
-        return answers(group, response)
+        return answers(group, await endpoint.server.chat(request))
 
     def _judge(
         self, error: Exception, endpoint: Endpoint, attempt: int, others_succeed: bool
     ) -> float | None:
-        """Seconds to wait before the next attempt; None rejects the request; raises where there is no use."""
-        from openai import OpenAIError
-
-        if not isinstance(error, (OpenAIError, ValueError, OSError)):
+        """Seconds to wait before the next attempt; None rejects the request; raises where there is none."""
+        if not isinstance(error, (Refusal, ValueError, OSError)):
             raise error
-        status = getattr(error, "status_code", None)
+        status = error.status if isinstance(error, Refusal) else None
         now = asyncio.get_running_loop().time()
         if status in STOPS:
-            raise EngineError(self._refused(endpoint, error)) from None
+            raise EngineError(self._voice.refused(endpoint, error)) from None
         if status in REJECTS:
             self._rejections += 1
             if not self._successes and self._rejections >= self.max_attempts:
-                raise EngineError(f"nothing was accepted: {self._words(endpoint, error)}") from None
+                raise EngineError(f"nothing was accepted: {self._voice.words(endpoint, error)}") from None
             return None
-        headers = getattr(getattr(error, "response", None), "headers", {})
-        delay = backoff(attempt, headers.get("retry-after"))
+        delay = backoff(attempt, error.retry_after if isinstance(error, Refusal) else None)
         if status == 429:
             endpoint.pause(now, delay)
         else:
             endpoint.failed(now)
+        self._failures += 1
         if attempt + 1 < self.max_attempts or (status == 429 and others_succeed):
             return delay
-        if others_succeed:
-            return None
-        raise EngineError(f"gave up after {attempt + 1} attempts: {self._words(endpoint, error)}") from None
-
-    def _refused(self, endpoint: Endpoint, error: Exception) -> str:
-        if getattr(error, "status_code", None) == 404:
-            advice = "Check engine.model, and whether engine.base_urls should end in /v1"
-            return f"{self._words(endpoint, error)}. {advice}"
-        key = (
-            f"the key in ${self._key_name}"
-            if self._key_name
-            else "a call without a key (set engine.api_key_env)"
-        )
-        return f"{endpoint.name} refused {key}: {self._words(endpoint, error)}"
-
-    def _words(self, endpoint: Endpoint, error: Exception) -> str:
-        """What the server said, on one line, with no secret in it."""
-        text = " ".join(str(error).split())[:300] or type(error).__name__
-        if error.__cause__ is not None and str(error.__cause__):
-            text += f" ({' '.join(str(error.__cause__).split())[:200]})"
-        if self._key:
-            text = text.replace(self._key, "***")
-        return f"{endpoint.name}: {type(error).__name__}: {text}"
+        words = f"gave up after {attempt + 1} attempts: {self._voice.words(endpoint, error)}"
+        raise _Unanswered(words, others_succeed) from None
 
 
-def _finished(flight: dict[int, Future[Answers]]) -> Iterator[tuple[Request, Completion]]:
+def _rejected(group: list[Request], error: str) -> Answers:
+    return [(request, Completion("", "", REJECTED, 0, 0, error=error)) for request in group]
+
+
+def _finished(flight: set[Future[Answers]]) -> Iterator[tuple[Request, Completion]]:
     """What is there already when an error ends the rest."""
-    for number in [n for n, f in flight.items() if f.done() and not f.cancelled() and f.exception() is None]:
-        yield from flight.pop(number).result()
+    for call in [c for c in flight if c.done() and not c.cancelled() and c.exception() is None]:
+        flight.remove(call)
+        yield from call.result()
 
 
 def _api_key(name: str | None) -> str | None:
@@ -298,6 +278,13 @@ def _api_key(name: str | None) -> str | None:
     return os.environ[name]
 
 
+def _run_forever(loop: asyncio.AbstractEventLoop) -> None:
+    try:
+        loop.run_forever()
+    finally:
+        loop.close()
+
+
 async def _end(pool: EndpointPool | None) -> None:
     """Cancel what is still running and close the connections."""
     others = asyncio.all_tasks() - {asyncio.current_task()}
@@ -305,4 +292,5 @@ async def _end(pool: EndpointPool | None) -> None:
         task.cancel()
     await asyncio.gather(*others, return_exceptions=True)
     for endpoint in pool.endpoints if pool else []:
-        await endpoint.client.close()
+        await endpoint.server.close()
+    await asyncio.get_running_loop().shutdown_asyncgens()

@@ -88,11 +88,17 @@ class TransformersEngine:
         if not fits:
             return
         sampling = fits[0].request.sampling
-        rows = [Row(ids, request.seed, self._room(ids, sampling)) for request, ids in fits]
+        rows = [
+            Row(ids, request.seed, self._room(ids, sampling), self._choices(request)) for request, ids in fits
+        ]
         for i, said in decode(self._network, self.chat, rows, sampling):
             request, ids = fits[i]
             text = (said.text, said.finish_reason, len(ids), said.n_tokens, said.logprobs)
             yield request, Completion("", *text)
+
+    def _choices(self, request: Request) -> tuple[list[int], ...]:
+        choice = request.sampling.choice
+        return tuple(self.chat.continued(request.messages, request.prefill, text) for text in choice)
 
     def _room(self, ids: list[int], sampling: Sampling) -> int:
         """New tokens this prompt may get."""

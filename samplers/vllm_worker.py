@@ -100,7 +100,7 @@ def _allow_amx() -> None:
 
 def _params(sampling: Sampling, seed: int) -> Any:
     from vllm import SamplingParams
-    from vllm.sampling_params import RequestOutputKind
+    from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 
     return SamplingParams(
         temperature=sampling.temperature,
@@ -108,6 +108,7 @@ def _params(sampling: Sampling, seed: int) -> Any:
         top_k=sampling.top_k,
         max_tokens=sampling.max_tokens,
         stop=list(sampling.stop),
+        structured_outputs=StructuredOutputsParams(choice=list(sampling.choice)) if sampling.choice else None,
         logprobs=sampling.logprobs or None,
         # Text is made from the tokens by the parent; vLLM itself needs it only to find stop strings.
         detokenize=bool(sampling.stop or sampling.logprobs),
@@ -123,7 +124,9 @@ def _done(output: Any) -> Done:
         merged_logprobs((token.decoded_token or "", token.logprob) for token in place.values())
         for place in said.logprobs or ()
     )
-    finish_reason = "length" if said.finish_reason == "length" else "stop"
+    finish_reason = said.finish_reason
+    if finish_reason not in ("stop", "length"):  # aborted or failed: what there is of it is no answer
+        return Done(int(output.request_id), [], 0, REJECTED, (), f"vLLM ended it with {finish_reason!r}")
     token_ids = list(said.token_ids)
     ended_by_token = finish_reason == "stop" and not isinstance(said.stop_reason, str)
     kept = token_ids[:-1] if ended_by_token else token_ids

@@ -88,6 +88,7 @@ JUDGEMENTS = pl.Schema(
         "attempt": pl.Int32(),  # 1: asked again after an unreadable reply
         "raw": pl.String(),
         "verdict": pl.Enum(JUDGE_VERDICTS),  # un-swapped: A is always a_id
+        "strength": pl.Int32(),  # on five levels: 3 much better, else 1; null: the template has no levels
         "logprob_a": pl.Float64(),
         "logprob_b": pl.Float64(),
         "seed": pl.Int64(),
@@ -157,6 +158,9 @@ ROLLOUTS = pl.Schema(
         "n_tokens": pl.Int32(),
         "finish_reason": pl.String(),
         "verdict": pl.Enum(VERDICTS),
+        # of an outcome: right and decided completions of its prompt, as the labeler knew them; else null
+        "prompt_solved": pl.Int32(),
+        "prompt_sampled": pl.Int32(),
     }
 )
 

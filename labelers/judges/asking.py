@@ -22,6 +22,7 @@ from store.ids import derived_seed
 from store.ledger import Ledger
 
 RETRY_TEMPERATURE = 0.5  # of the second attempt of a greedy judge
+MIN_READ = 0.5  # of the samples of a question: fewer say what can be read, not what the judge thinks
 
 Reading = TypeVar("Reading")
 
@@ -128,19 +129,37 @@ def ask(
 
 
 def last_attempts(rows: pl.DataFrame, *sample: str) -> pl.DataFrame:
-    """Of each sample of each question, which the columns `sample` name, the attempt that counts."""
+    """Of each sample of each question, which the columns `sample` name, the attempt that counts.
+
+    InputError where an attempt has two replies: two judges of one name are no judge.
+    """
     numbered = rows.with_columns(pl.col("sample_index", "attempt").fill_null(0))
+    twice = numbered.filter(pl.struct(*sample, "attempt").is_duplicated())
+    if twice.height:
+        named = ", ".join(f"{name} {twice[name][0]!r:.80}" for name in sample)
+        raise InputError(f"judges: two replies to one question ({named}); give judges names of their own")
     return numbered.filter(pl.col("attempt") == pl.col("attempt").max().over(*sample))
 
 
-def tally(rows: pl.DataFrame, reading: str) -> dict[str, int]:
-    """How many replies were retried, stayed unread, or never came; `reading` names their column."""
+def counts(names: pl.Series) -> dict[str, int]:
+    """How often each of `names` occurs, sorted; null ones are not counted."""
+    return dict(sorted(names.drop_nulls().value_counts().iter_rows()))
+
+
+def tally(rows: pl.DataFrame, reading: str, logprobs: str | None = None) -> dict[str, int]:
+    """How many replies were retried, stayed unread, or never came, each counted once; `reading` names their
+    column.
+
+    `logprobs` names that of log-probabilities, where they were asked for: `uncovered` are the readable
+    replies that have none which speak for the judge.
+    """
     unread = pl.col(reading).is_null() | (pl.col(reading).cast(pl.String) == "unparsed")
     retried = pl.col("attempt") == 1
-    counts = rows.select(
+    found = rows.select(
         replies=pl.col("raw").is_not_null().sum(),
         retried=retried.sum(),
-        unparsed=(unread & retried).sum(),
+        unparsed=(unread & retried & pl.col("raw").is_not_null()).sum(),
         unanswered=pl.col("raw").is_null().sum(),
+        **({"uncovered": (~unread & pl.col(logprobs).is_null()).sum()} if logprobs else {}),
     )
-    return counts.row(0, named=True)
+    return found.row(0, named=True)

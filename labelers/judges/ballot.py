@@ -48,7 +48,7 @@ class Ballot(NamedTuple):
         return [j if models.count(j) == 1 else f"{j} ({template[:6]})" for j, template in self.judges]
 
     def related(self) -> int:
-        """Judges that have a relative on the panel."""
+        """Judges that have a relative on the panel, as far as names tell."""
         models = [judge for judge, _ in self.judges]
         return sum(
             any(same_family(judge, other) for j, other in enumerate(models) if j != i)

@@ -27,7 +27,7 @@ import numpy as np
 import polars as pl
 
 from labelers.judges import logistic
-from labelers.judges.asking import last_attempts
+from labelers.judges.asking import counts, last_attempts
 from labelers.judges.choosing import PAIR
 from labelers.judges.families import self_family
 from labelers.judges.pairwise import consensus
@@ -46,7 +46,8 @@ def bias_report(
     `position_flip` is the share of pairs, read in both orders, whose two verdicts differ; `first_position`
     the share of decided verdicts for what was seen first; `longer_wins` the share of preferences, between
     texts of different length, for the longer; `retried` the share of questions asked again because the
-    first reply could not be read, `unparsed` the share of those that could not be read at all.
+    first reply could not be read, `unparsed` the share of those that could not be read at all; `soft_from`
+    how many pairs have soft preferences of log-probabilities and how many of verdicts.
     """
     final = last_attempts(judgements, *ANSWER)
     agreed = consensus(judgements)
@@ -54,7 +55,8 @@ def bias_report(
         "pairs": agreed.height,
         "judgements": judgements.height,
         "preferences": agreed.height - agreed["preference"].null_count(),
-        "rejected": dict(sorted(agreed["rejected"].drop_nulls().value_counts().iter_rows())),
+        "rejected": counts(agreed["rejected"]),
+        "soft_from": counts(agreed["soft_from"]),
         "unparsed": _rate(final["verdict"] == "unparsed"),
         "retried": _rate(final["attempt"] > 0),
         "ties": _rate(final["verdict"] == "tie"),
@@ -94,8 +96,9 @@ def _position(agreed: pl.DataFrame, final: pl.DataFrame) -> dict[str, Any]:
 
 def _bias_logits(agreed: pl.DataFrame, final: pl.DataFrame, to_first: pl.Series) -> float | None:
     """From log-probabilities, else from the flips of several samples; one verdict has no scale of its own."""
-    if final["logprob_a"].null_count() < final.height:
-        return agreed["position_bias"].mean()  # type: ignore[return-value]
+    by_letters = agreed.filter(soft_from="logprobs")
+    if by_letters.height:
+        return by_letters["position_bias"].mean()  # type: ignore[return-value]
     if not final.filter(pl.col("sample_index") > 0).height:
         return None
     first = int(to_first.sum())

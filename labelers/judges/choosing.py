@@ -6,6 +6,7 @@ they are, and what stands first in a pair or a group says nothing about its qual
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import product
 from typing import Literal, get_args
 
@@ -52,18 +53,30 @@ def choose_pairs(
 
 
 def _pair_up(group: list[tuple[str, str | None]], limit: int, mode: PairMode) -> list[tuple[str, str]]:
-    """Pairs along the diagonals of left x right: every completion is used before one is used again."""
+    """Pairs of left x right, each time the one whose two completions were used least: so none is used again
+    while two others wait. Equal ones come along the diagonals."""
     ids = [completion_id for completion_id, _ in group]
     left = [i for i, verdict in group if verdict == "correct"] if mode == "right-wrong" else ids
     right = [i for i, verdict in group if verdict == "incorrect"] if mode == "right-wrong" else ids
     found: dict[frozenset[str], tuple[str, str]] = {}
     for step, at in product(range(len(right)), range(len(left))):
-        if len(found) >= limit:
-            break
         pair = (left[at], right[(at + step) % len(right)])
         if pair[0] != pair[1]:
             found.setdefault(frozenset(pair), pair)
-    return list(found.values())
+    return _least_used(list(found.values()), limit)
+
+
+def _least_used(waiting: list[tuple[str, str]], limit: int) -> list[tuple[str, str]]:
+    if len(waiting) <= limit:
+        return waiting
+    uses: Counter[str] = Counter()
+    taken: list[tuple[str, str]] = []
+    while len(taken) < limit:
+        a, b = min(waiting, key=lambda pair: uses[pair[0]] + uses[pair[1]])
+        waiting.remove((a, b))
+        taken.append((a, b))
+        uses.update((a, b))
+    return taken
 
 
 def choose_groups(

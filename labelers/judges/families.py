@@ -6,7 +6,8 @@ over pairs of one candidate of the judge's family and one of another:
 
     gap = P(prefers own | own is right) - P(prefers other | other is right)
 
-A family is read from a model's name. A model distilled from one family into another belongs to both.
+A family is read from a model's name. A model distilled from one family into another belongs to both; a name
+that tells none, as that of a folder may, leaves open who its relatives are.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ _FAMILIES = {
     "gemini": r"gemini",
     "gemma": r"gemma|codegemma|shieldgemma|paligemma|medgemma",
     "glm": r"glm|chatglm",
-    "gpt": r"gpt-?(?:3|4|5|oss)|chatgpt|o[134](?![a-z0-9])|text-davinci|davinci",
+    "gpt": r"gpt-?(?:2|3|4|5|oss)|chatgpt|(?<!-)o[134](?![a-z0-9])|text-davinci|davinci",
     "granite": r"granite",
     "grok": r"grok",
     "hunyuan": r"hunyuan",
@@ -43,12 +44,14 @@ _FAMILIES = {
     "kimi": r"kimi|moonshot",
     "llama": r"llama|codellama|tinyllama|vicuna|alpaca|tulu|selene",
     "minimax": r"minimax",
-    "mistral": r"mi[sx]tral|(?:mini|magi|code|dev|pix|math)stral|pixtral|zephyr|openhermes|prometheus",
+    "mistral": r"mi[sx]tral|(?:mini|magi|code|dev|pix|math)stral|pixtral|zephyr-7b-(?:alpha|beta)|prometheus",
     "nemotron": r"nemotron",
+    "nova": r"nova-(?:micro|lite|pro|premier|2)",
     "olmo": r"olmo",
     "phi": r"phi(?![a-z])",
     "qwen": r"qwen|qwq|qvq",
     "smollm": r"smollm",
+    "stablelm": r"stablelm",
     "yi": r"yi(?![a-z])",
 }
 _PATTERNS = {family: re.compile(rf"(?<![a-z0-9])(?:{names})") for family, names in _FAMILIES.items()}
@@ -64,9 +67,12 @@ def families(model: str) -> frozenset[str]:
     return frozenset()
 
 
-def same_family(first: str, second: str) -> bool:
-    """One model, or two of which the names share a family."""
-    return first == second or bool(families(first) & families(second))
+def same_family(first: str, second: str) -> bool | None:
+    """One model, or two of which the names share a family; None where one of the names tells none."""
+    if first == second:
+        return True
+    mine, yours = families(first), families(second)
+    return bool(mine & yours) if mine and yours else None
 
 
 def self_family(
@@ -74,16 +80,20 @@ def self_family(
 ) -> dict[str, Any]:
     """How often one judge met its own family, and whether it favoured it; `agreed` are CONSENSUS rows.
 
-    `own_family_wins` counts the preferences between own and other whatever the truth, so it also holds how
-    good the own family is; `self_family_gap` does not, and needs `verdicts`.
+    `own_family` is null where it did not as far as names tell and not all of them do: `own_family_unknown`
+    counts such pairs, which are in none of the shares. `own_family_wins` counts the preferences between own
+    and other whatever the truth, so it also holds how good the own family is; `self_family_gap` does not,
+    and needs `verdicts`.
     """
     pairs = _with_kin(agreed, completions)
     mixed = pairs.filter(pl.col("preference").is_not_null() & (pl.col("own_a") != pl.col("own_b")))
     mixed = mixed.with_columns(own=pl.when("own_a").then(pl.lit("A")).otherwise(pl.lit("B")))
-    met = int((pairs["own_a"] | pairs["own_b"]).sum())
+    met = (pairs["own_a"] | pairs["own_b"]).cast(pl.Boolean)  # null: it may have
+    unknown, times = met.null_count(), int(met.sum())
     return {
-        "own_family": met > 0,
-        "own_family_judged": rate(met, pairs.height),
+        "own_family": True if times else None if unknown else False,
+        "own_family_judged": rate(times, pairs.height - unknown),
+        "own_family_unknown": unknown,
         "own_family_wins": rate(int((mixed["preference"] == mixed["own"]).sum()), mixed.height),
         "self_family_gap": _gap(mixed, verdicts),
     }
@@ -100,7 +110,7 @@ def _gap(mixed: pl.DataFrame, verdicts: pl.DataFrame | None) -> dict[str, Any]:
 
 
 def _with_kin(agreed: pl.DataFrame, completions: pl.DataFrame) -> pl.DataFrame:
-    """`own_a`, `own_b`: the side was written by a relative of the judge."""
+    """`own_a`, `own_b`: the side was written by a relative of the judge; null where names do not tell."""
     writers = completions.select("completion_id", "model")
     judges, models = agreed["judge"].unique(), writers["model"].unique()
     kin = pl.DataFrame(

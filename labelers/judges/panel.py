@@ -4,7 +4,7 @@ A judge has one vote on a pair, its consensus of both orders: a side, or a tie. 
 disagree or could not be read it abstains; nothing is filled in for it.
 
     agree         every judge of the panel has the same vote
-    majority      more than half of the panel, odd in number, has the same vote
+    majority      more than half of the panel, odd in number, has the same vote; those who abstain are in it
     weighted      P(a) = sigmoid(sum_j w_j s_j)   w_j = log-odds of the judge's accuracy on verifiable pairs,
                   s_j = +1 for a, -1 for b, 0 for a tie (naive Bayes for judges that err independently)
     dawid-skene   P(a | votes), the judges' error rates estimated from nothing but their agreement
@@ -43,7 +43,7 @@ Combine = Literal["agree", "majority", "weighted", "dawid-skene"]
 
 PANEL = pl.Schema(
     {
-        **CONSENSUS,
+        **CONSENSUS,  # `soft_from` votes: the posterior; where judges differ in theirs, all kinds of them
         "posterior": pl.Float64(),  # of the likelier side; under agree and majority its share of the panel
         "n_judges": pl.Int32(),  # that had an opinion
     }
@@ -71,7 +71,8 @@ def combine(
     `weights` (by judge) are for `weighted`; `verdicts`, for the calibration slope, and `min_posterior` for
     it and `dawid-skene`. One model under two templates is two judges. `soft` is P(a preferred) under these
     two rules, and otherwise the mean of what the judges themselves say. Without a preference `rejected` is
-    no_opinion, tie, judges_disagree or abstained. Raises InputError where the panel does not fit the rule.
+    no_opinion, tie, judges_disagree, too_few_votes (equal ones, but others of the panel have none) or
+    abstained (unsure). Raises InputError where the panel does not fit the rule.
     """
     ballot = Ballot.of(agreed)
     _check(how, ballot, weights or {})
@@ -115,9 +116,11 @@ def _check(how: Combine, ballot: Ballot, weights: dict[str, float]) -> None:
 def _by_count(ballot: Ballot, need: float) -> _Opinions:
     """The vote of at least the share `need` of the panel, and more than half of it."""
     votes = ballot.counts.sum(axis=1)
-    share = votes.max(axis=1, initial=0) / max(1, len(ballot.judges))
+    most = votes.max(axis=1, initial=0)
+    share = most / max(1, len(ballot.judges))
     clear = (share >= need) & (share > 0.5)
-    return _decided(votes, votes.argmax(axis=1), clear, "judges_disagree", share, None)
+    unclear = np.where(most < votes.sum(axis=1), "judges_disagree", "too_few_votes")
+    return _decided(votes, votes.argmax(axis=1), clear, unclear, share, None)
 
 
 def _by_chance(ballot: Ballot, chance: Floats, need: float) -> _Opinions:
@@ -126,22 +129,21 @@ def _by_chance(ballot: Ballot, chance: Floats, need: float) -> _Opinions:
     posterior = np.maximum(chance, 1 - chance)
     tied = votes[:, TIE] > votes.sum(axis=1) / 2
     winner = np.where(tied, TIE, np.where(chance >= 0.5, A, B))
-    return _decided(
-        votes, winner, tied | (posterior >= need) & (posterior > 0.5), "abstained", posterior, chance
-    )
+    clear = tied | (posterior >= need) & (posterior > 0.5)
+    return _decided(votes, winner, clear, np.array("abstained"), posterior, chance)
 
 
 def _decided(
     votes: NDArray[np.int64],
     winner: NDArray[np.integer],
     clear: NDArray[np.bool_],
-    unclear: str,
+    unclear: NDArray[np.str_],
     posterior: Floats,
     soft: Floats | None,
 ) -> _Opinions:
     nobody = votes.sum(axis=1) == 0
     cases = [nobody, ~clear, winner == TIE]
-    rejected = np.select(cases, ["no_opinion", unclear, "tie"], "").tolist()
+    rejected = np.select(cases, [np.array("no_opinion"), unclear, np.array("tie")], "").tolist()
     preference = [None if reason else SIDES[w] for reason, w in zip(rejected, winner.tolist(), strict=True)]
     return _Opinions(preference, [reason or None for reason in rejected], posterior, soft)
 
@@ -185,8 +187,11 @@ def _sigmoid(x: Floats) -> Floats:
 
 def _table(agreed: pl.DataFrame, ballot: Ballot, opinions: _Opinions, panel_id: str) -> pl.DataFrame:
     """PANEL rows; what the rule does not say is the mean of its judges."""
+    kinds = pl.col("soft_from").drop_nulls().unique().sort()
     means = agreed.group_by(PAIR).agg(
-        pl.col("soft", "mean_verdict", "position_bias").mean(), pl.col("n_judgements").sum()
+        pl.col("soft", "mean_verdict", "position_bias").mean(),
+        pl.col("n_judgements").sum(),
+        soft_from=pl.when(kinds.len() > 0).then(kinds.str.join("+")),
     )
     decided = ballot.pairs.with_columns(
         judge=pl.lit("panel"),
@@ -199,5 +204,6 @@ def _table(agreed: pl.DataFrame, ballot: Ballot, opinions: _Opinions, panel_id: 
     rows = decided.join(means, on=PAIR, how="left")
     if opinions.soft is not None:
         chance = pl.Series(opinions.soft, dtype=pl.Float64)
-        rows = rows.sort(PAIR).with_columns(soft=pl.when(pl.col("n_judges") > 0).then(chance))
+        voted = pl.when(pl.col("n_judges") > 0)
+        rows = rows.sort(PAIR).with_columns(soft=voted.then(chance), soft_from=voted.then(pl.lit("votes")))
     return rows.select(PANEL.names()).cast(PANEL).sort(PAIR)  # type: ignore[arg-type]

@@ -5,14 +5,15 @@ with q_c the quality of candidate c and x_rc the log-probability of its letter i
 
     x_rc = q_c + b_p(r, c) + const_r      score_c = softmax_c(mean_r (x_rc - mean_c x_rc)) = softmax_c(q_c)
 
-Without log-probabilities the score is the share of rotations that the candidate won. Where a rotation has no
-readable reply there is no score: the places no longer cancel, and a judge that always says "A" would prefer
-every other candidate to the one that stood first in it. The protocol is that of RewardBench 2 (arXiv
-2506.01937), which shows a single random order.
+Without log-probabilities of every readable reply the score is the share of rotations that the candidate won.
+Where a rotation is unread, in more than half of its samples, there is no score: the places no longer cancel,
+and a judge that always says "A" would prefer every other candidate to the one that stood first in it. The
+protocol is that of RewardBench 2 (arXiv 2506.01937), which shows a single random order.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from math import exp
 from pathlib import Path
@@ -21,7 +22,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from labelers.judges.asking import Answer, Question, ask, last_attempts
+from labelers.judges.asking import MIN_READ, Answer, Question, ask, last_attempts
 from labelers.judges.logprobs import letter_logprobs
 from labelers.judges.material import Material
 from labelers.judges.templates import LETTERS, Template, load_template
@@ -42,6 +43,7 @@ SCORES = pl.Schema(
         "score": pl.Float64,  # adds up to 1 over a group; null where a rotation has no readable reply
         "n_read": pl.Int32,  # readable replies about the group
         "n_asked": pl.Int32,
+        "score_from": pl.String,  # of the group: logprobs or wins; null without a score
     }
 )
 _GROUP = pl.col("completion_ids").list.sort().list.join(" ")  # one name for all rotations
@@ -126,25 +128,31 @@ def scores(rankings: pl.DataFrame) -> pl.DataFrame:
     group = ("prompt_id", "group", "judge", "template_hash")
     last = last_attempts(rankings.with_columns(group=_GROUP), *group, "rotation", "sample_index")
     rows = [
-        (key[0], completion_id, key[2], key[3], score, *counts)
+        (key[0], completion_id, key[2], key[3], score, *facts)
         for key, replies in last.sort(*group, "rotation", "sample_index").group_by(group, maintain_order=True)
-        for completion_id, score, counts in _scores(replies.to_dicts())
+        for completion_id, score, facts in _scores(replies.to_dicts())
     ]
     return pl.DataFrame(rows, schema=SCORES, orient="row").sort(SCORES.names()[:4])
 
 
-def _scores(replies: list[dict[str, Any]]) -> Iterator[tuple[str, float | None, tuple[int, int]]]:
-    """(candidate, score, (n_read, n_asked)) from all replies about one group; rotations weigh the same."""
+def _scores(
+    replies: list[dict[str, Any]],
+) -> Iterator[tuple[str, float | None, tuple[int, int, str | None]]]:
+    """(candidate, score, (n_read, n_asked, score_from)) from all replies about one group; rotations weigh the
+    same."""
     ids = sorted(replies[0]["completion_ids"])
     read = [reply for reply in replies if reply["best"] is not None]
     rotations = [[reply for reply in read if reply["rotation"] == r] for r in range(len(ids))]
+    asked = Counter(reply["rotation"] for reply in replies)
+    known = all(rotation and len(rotation) >= MIN_READ * asked[r] for r, rotation in enumerate(rotations))
     found: list[float | None] = [None] * len(ids)
-    if all(rotations) and all(reply["logprobs"] for reply in read):
-        found = _softmax([_mean(rotations, _centred, i) for i in ids])
-    elif all(rotations):
-        found = [_mean(rotations, _won, i) for i in ids]
+    kind = None
+    if known and all(reply["logprobs"] for reply in read):
+        found, kind = _softmax([_mean(rotations, _centred, i) for i in ids]), "logprobs"
+    elif known:
+        found, kind = [_mean(rotations, _won, i) for i in ids], "wins"
     for completion_id, score in zip(ids, found, strict=True):
-        yield completion_id, score, (len(read), len(replies))
+        yield completion_id, score, (len(read), len(replies), kind)
 
 
 def _mean(rotations: list[list[dict[str, Any]]], of: Callable[[dict[str, Any], str], float], i: str) -> float:
@@ -167,10 +175,18 @@ def _softmax(logits: list[float]) -> list[float | None]:
 
 
 def wins_by_place(rankings: pl.DataFrame) -> list[float]:
-    """The share of the readable replies won by what stood first, second, and so on; an unbiased judge: 1/K.
+    """The share of the replies won by what stood first, second, and so on; an unbiased judge: 1/K each.
 
-    Over whole groups of one size every candidate stands at every place, so that quality cancels.
+    Over the groups of the commonest size K of which every reply was read: there every candidate stands at
+    every place, so that quality cancels.
     """
-    read = rankings.filter(pl.col("best").is_not_null())
-    places = [ids.index(best) for ids, best in read.select("completion_ids", "best").iter_rows()]
-    return [places.count(place) / len(places) for place in range(max(places, default=-1) + 1)]
+    group = ("prompt_id", "group", "judge", "template_hash")
+    last = last_attempts(rankings.with_columns(group=_GROUP), *group, "rotation", "sample_index")
+    whole = last.filter(pl.col("best").is_not_null().all().over(group))
+    sizes = Counter(whole["completion_ids"].list.len().to_list())
+    if not sizes:
+        return []
+    size = max(sizes, key=lambda k: (sizes[k], k))
+    rows = whole.filter(pl.col("completion_ids").list.len() == size).select("completion_ids", "best")
+    won = Counter(ids.index(best) for ids, best in rows.iter_rows())
+    return [won[place] / rows.height for place in range(size)]

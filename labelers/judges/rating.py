@@ -5,8 +5,11 @@ The rating of a reply is its expected value over the scale where the engine give
     E = sum_k k P(k) / sum_k P(k)
 
 which tells apart what a judge gives the same number (the mean of the distribution beats its mode, arXiv
-2503.03064), else the number that the reply ends with; several samples are averaged. The score of a completion
-is the mean over its criteria, and there is none unless every criterion could be read.
+2503.03064), else the number that the reply ends with; several samples are averaged. A mean and a mode of the
+same distribution differ, so the completions of a prompt are never compared by one and the other: where a
+single reply about any of them lacks its expectation, all of the prompt's ratings are the numbers. The score
+of a completion is the mean over its criteria, and there is none unless every criterion could be read, in at
+least MIN_READ of its samples.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from labelers.judges.asking import Answer, Question, ask, last_attempts
+from labelers.judges.asking import MIN_READ, Answer, Question, ask, last_attempts
 from labelers.judges.logprobs import expected_rating
 from labelers.judges.material import Material
 from labelers.judges.rating_parser import parse_rating
@@ -36,6 +39,7 @@ SCORES = pl.Schema(
         "spread": pl.Float64,  # standard deviation of the samples, mean over criteria; null for single ones
         "n_read": pl.Int32,  # readable replies
         "n_asked": pl.Int32,
+        "score_from": pl.String,  # of a judge's ratings for one prompt: logprobs or numbers; null: none read
     }
 )
 _COMPLETION = ("prompt_id", "completion_id", "judge")
@@ -110,20 +114,26 @@ def _rating(answer: Answer[_Said], judge: str) -> tuple[Any, ...]:
 def scores(ratings: pl.DataFrame) -> pl.DataFrame:
     """SCORES of every completion and judge."""
     by_criterion = (*_COMPLETION, "template_hash")
-    rating = pl.when(pl.col("rating").is_not_null()).then(pl.coalesce("expected", "rating"))
+    last = last_attempts(ratings, *by_criterion, "sample_index").sort(*by_criterion, "sample_index")
+    read = pl.col("rating").is_not_null()
+    covered = (pl.col("expected").is_not_null() | ~read).all().over("prompt_id", "judge")
+    kind = pl.when(read.any().over("prompt_id", "judge")).then(
+        pl.when(covered).then(pl.lit("logprobs")).otherwise(pl.lit("numbers"))
+    )
     means = (
-        last_attempts(ratings, *by_criterion, "sample_index")
-        .with_columns(rating=rating)
-        .group_by(by_criterion)
+        last.with_columns(rating=pl.when(covered).then("expected").otherwise("rating"), score_from=kind)
+        .group_by(by_criterion, maintain_order=True)
         .agg(
+            pl.col("score_from").first(),
             score=pl.col("rating").mean(),
             spread=pl.col("rating").std(),
             n_read=pl.col("rating").count(),
             n_asked=pl.len(),
         )
     )
-    known = pl.col("score").null_count() == 0
-    rows = means.group_by(_COMPLETION).agg(
+    known = (pl.col("n_read") >= MIN_READ * pl.col("n_asked")).all()
+    rows = means.group_by(_COMPLETION, maintain_order=True).agg(
+        pl.col("score_from").first(),
         score=pl.when(known).then(pl.col("score").mean()),
         spread=pl.when(known).then(pl.col("spread").mean()),
         n_read=pl.col("n_read").sum(),

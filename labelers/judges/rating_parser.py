@@ -1,9 +1,9 @@
-"""The rating a judge gave, read strictly from the last line of its reply: a number on the scale, or nothing.
+"""The rating a judge gave, read strictly from its last statement: a number on the scale, or nothing.
 
     [[8]]                          perhaps behind a lead-in ("Overall rating: [[8]]"), perhaps [[8/10]]
-    Rating: 8    Score: 8/10       a word for rating, then the number
-    8/10                           the scale names it
-    8                              only as the whole reply, or under a line such as "Rating:"
+    Rating: 8    Score: 8/10       a word for rating, a colon or a line's end, then the number
+    My rating is 8                 "my", for "the score is 8" may be told of a game
+    8    8/10                      only as the whole reply: on a last line it may be a value of the question
 
 Halves and decimals are what they say (8.5). A denominator that is not the scale's end, a number outside the
 scale, a range, and two different numbers are no rating.
@@ -14,21 +14,45 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from labelers.judges.last_line import LEAD_IN, is_decoration, is_lead_in, last_lines, stands_alone
+from labelers.judges.last_line import (
+    BREAK,
+    MARKUP,
+    VERDICT,
+    are_last,
+    is_lead_in,
+    last_statement,
+    spellings,
+)
+from labelers.judges.verdict_parser import BRACKETS
 
-RATING_WORDS = frozenset(
-    "rating score grade bewertung note puntuación оценка рейтинг 评分 得分 最终评分 評価 評点".split()
+LABELS = spellings(
+    *("rating", "score", "bewertung", "puntuación", "оценка", "рейтинг"),
+    *("评分", "最终评分", "得分", "評価", "評点"),
 )
-LEAD_WORDS = LEAD_IN | RATING_WORDS | frozenset("a of for rate give assign response solution total".split())
 
-_NUMBER = r"(?P<number>[0-9]{1,3}(?:\.[0-9]{1,2})?)"
-_BRACKETED = re.compile(
-    rf"\[\[ ?{_NUMBER}(?: ?/ ?(?P<of>[0-9]{{1,3}}))? ?\]\](?: ?/ ?(?P<end>[0-9]{{1,3}}))?"
+_RATING = f"(?:{'|'.join(LABELS)})"
+_OF_THIS = "(?: (?:for|of) this (?:answer|response|solution))?"
+_LABEL = (
+    f"{VERDICT}|(?:(?:my|our|the) )?(?:final |overall )?(?:{_RATING}|grade|note|最終評価)"
+    f"(?: final)?{_OF_THIS}(?: is)?"
+    "|(?:i|we) (?:give|assign|rate)(?: (?:it|this|this answer|this response|this solution))?"
+    "(?: an?)?(?: (?:final |overall )?(?:rating|score|grade)(?: of)?)?"
 )
-_PLAIN = re.compile(
-    rf"(?<![\w.,/+~<>≈±-]){_NUMBER}(?: ?(?:/|out of) ?(?P<of>[0-9]{{1,3}}))?(?P<end>)(?![\w/+~%-]|[.,][0-9])"
+_NUMBER = r"(?P<number>(?:0|[1-9][0-9]{0,2})(?:\.[0-9]{1,2})?)"
+_OF = r"(?: ?(?:/|out of) ?(?P<of>[0-9]{1,3}))?"
+_END = r"(?![\w/+~%-]|[.,][0-9])"
+_MARKUP = MARKUP.replace("=", "")  # `score = 8` is a line of a program
+
+# Group 1 is all that stands before the number.
+LABELLED = re.compile(
+    rf"((?<![^\W_]){_RATING}(?: final)?(?=[{_MARKUP}]*+[:：{BREAK}])[{_MARKUP}{BREAK}:：]*+"
+    rf"|\b[Mm]y (?:final |overall )?{_RATING}{_OF_THIS} is[{_MARKUP}]*+"
+    rf"|\bI give (?:it|this) an? {_RATING} of[{_MARKUP}]*+)"
+    rf"{_NUMBER}{_OF}{_END}"
 )
-_WORD = re.compile(r"[^\W\d_]+")
+_SLASH = r"(?: ?/ ?(?P<{}>[0-9]{{1,3}}))?"
+BRACKETED = re.compile(rf"{BRACKETS} ?{_NUMBER}{_SLASH.format('of')} ?\]\]{_SLASH.format('end')}")
+_WHOLE = re.compile(rf"[{MARKUP}{BREAK}]*+{_NUMBER}{_OF}{_END}")
 
 
 class ParsedRating(NamedTuple):
@@ -41,25 +65,20 @@ NO_RATING = ParsedRating(None, -1)
 
 def parse_rating(reply: str, low: int, high: int) -> ParsedRating:
     """The rating in [low, high] that the reply ends with."""
-    last, before = last_lines(reply)
-    bracketed = list(_BRACKETED.finditer(last.text))
-    found = bracketed or list(_PLAIN.finditer(last.text))
-    if len({float(one["number"]) for one in found}) != 1 or not stands_alone(last.text, found, LEAD_WORDS):
+    text, start, alone = last_statement(reply)
+    found = list(BRACKETED.finditer(text))
+    if found:
+        readable = is_lead_in(text[: found[0].start()], _LABEL)
+    elif labelled := LABELLED.search(text):
+        found = [labelled]
+        readable = is_lead_in(text[: labelled.start()], "(?:my|our|the)(?: final| overall)?|final|overall")
+    else:
+        found = [whole] if (whole := _WHOLE.match(text)) else []
+        readable = alone
+    if not found or not readable or not are_last(text, found):
         return NO_RATING
-    rating, ends = float(found[-1]["number"]), {found[-1]["of"], found[-1]["end"]} - {None, ""}
-    if not low <= rating <= high or ends - {str(high)}:
+    ratings = {float(one["number"]) for one in found}
+    ends = {one[name] for one in found for name in one.re.groupindex if name != "number"} - {None}
+    if len(ratings) > 1 or ends - {str(high)} or not low <= min(ratings) <= high:
         return NO_RATING
-    lead = last.text[: found[0].start()]
-    if bracketed or _names_a_rating(lead) or (is_decoration(lead) and _is_announced(before.text, bool(ends))):
-        return ParsedRating(rating, last.start + found[-1].start("number"))
-    return NO_RATING
-
-
-def _is_announced(before: str, with_scale: bool) -> bool:
-    """Is a number that stands on a line of its own a rating?"""
-    return with_scale or not before or _names_a_rating(before)
-
-
-def _names_a_rating(text: str) -> bool:
-    words = set(_WORD.findall(text.lower()))
-    return bool(words & RATING_WORDS) and is_lead_in(text, LEAD_WORDS)
+    return ParsedRating(ratings.pop(), start + found[-1].start("number"))

@@ -13,6 +13,7 @@ from labelers.judges.pairwise import CONSENSUS
 JUDGE_SCORES = pl.Schema(
     {"prompt_id": pl.String, "completion_id": pl.String, "judge": pl.String, "score": pl.Float64}
 )
+ROUNDING = 1e-9  # means of the same ratings in another order are the same
 
 
 def mean_scores(scores: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, Any]]:
@@ -42,7 +43,7 @@ def implied(scores: pl.DataFrame) -> pl.DataFrame:
     known = scores.filter(pl.col("score").is_not_null()).sort("prompt_id", "completion_id")
     for (prompt_id, judge), group in known.group_by("prompt_id", "judge", maintain_order=True):
         for (a, x), (b, y) in combinations(group.select("completion_id", "score").iter_rows(), 2):
-            preference = None if x == y else "A" if x > y else "B"
+            preference = None if abs(x - y) < ROUNDING else "A" if x > y else "B"
             row = {"prompt_id": prompt_id, "a_id": a, "b_id": b, "judge": judge, "preference": preference}
             rows.append(dict.fromkeys(CONSENSUS) | row | {"rejected": None if preference else "tie"})
     return pl.DataFrame(rows, schema=CONSENSUS)

@@ -29,7 +29,9 @@ from store.ids import content_id
 
 PROMPTS = Path(__file__).parent / "prompts"
 BUILTIN = {path.stem: path for path in sorted(PROMPTS.glob("*.txt"))}
-BUILTIN["policy"] = MODEL_DIR.parent / "judge_prompt.txt"  # the one that the embedded policy was trained on
+# The embedded policy judges by the words it was trained on, which have no tags around the candidates: it can
+# read no other prompt. It only ever judges its own sums; for other text take another template, and model.
+BUILTIN["policy"] = MODEL_DIR.parent / "judge_prompt.txt"
 CRITERIA = {path.stem: path for path in sorted((PROMPTS / "criteria").glob("*.txt"))}
 LETTERS = ascii_uppercase  # names of ranked candidates, in the order in which they are shown
 

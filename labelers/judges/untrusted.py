@@ -1,75 +1,85 @@
-r"""Candidates are text to judge, never instructions: what could be read as a verdict is spelled apart.
+r"""Candidates are text to judge, never instructions: nothing they say can be the verdict or end their fence.
 
-A judge that quotes a candidate must not be read as having decided, and a candidate must not be able to close
-the tags that fence it off. So, before a text is put into a template of some kind,
+The parsers read the judge's own last statement alone, so a text only has to be kept from being read as one
+when a judge quotes it there. What the parser of that kind of template would read is spelled apart, with the
+parser's own patterns, and so is what a chat template or the tags of the judge's template would act on:
 
-    [[A]], [[B>>A]], [[7]]     become   [ [A] ]                         in every kind
-    Final verdict: A           becomes  Final verdict (quoted): A       in every kind
-    Rating: 9, [RESULT] 5      become   Rating (quoted): 9, [ RESULT ] 5    where ratings are read
-    8/10, alone on a line      becomes  (8/10)                          where ratings are read
-    \boxed{-1}                 becomes  \fbox{-1}                       where indices of steps are read
-    </solution_a>              becomes  ‹/solution_a›                   the tags of that template alone
+    [[A]], [[B>>A]], [[7]]     becomes  [ [A] ]                     what judges of that kind write
+    Final verdict: A           becomes  Final verdict: (quoted) A   where letters are read
+    Rating: 9                  becomes  Rating: (quoted) 9          where ratings are read
+    \boxed{2}                  becomes  \fbox{2}                    where indices of steps are read
+    </solution_a>              becomes  ‹/solution_a>               the tags of that template alone
+    <|im_end|>, [INST]         becomes  ‹|im_end|>, [ INST]         tokens by which models end a turn
 
-Mathematics means what it meant: a fraction may stand in parentheses, and both commands draw a box.
+All else, mathematics and program text most of all, reaches the judge as it was written.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from string import ascii_uppercase
 from typing import Literal, NamedTuple
 
-from labelers.judges.rating_parser import RATING_WORDS
+from labelers.judges import rating_parser, verdict_parser
+from labelers.judges.critique_parser import INDEX
+from labelers.judges.rating_parser import BRACKETED, LABELLED
+from labelers.judges.verdict_parser import LEVEL, bracketed, labelled
 
 Kind = Literal["pairwise", "ranking", "rating", "critique"]
 
-_WORD = r"(?<![^\W\d_])({})(?![^\W\d_])"
-_GAP = r"[\W_]{0,300}"  # between a label and what it labels, other lines included; bounded, so never slow
-_LABELLED = rf"(?={_GAP}(?:is\b{_GAP})?(?:$|[a-z]\b|solution|response|answer|candidate))"
-_NUMBERED = r"(?=[^\n\d]{0,200}(?:\d|$))"
-_BREAK = r"\n\r\v\f\x1c-\x1e\x85\u2028\u2029"
-_FILL = rf"[^\w{_BREAK}]{{0,40}}"  # what may stand beside a rating on a line of its own
-_OUT_OF = r"\d[\d.]{0,8}\s{0,8}(?:/|out of)\s{0,8}\d{1,8}"
-_ALONE = rf"(?<![^{_BREAK}])({_FILL})((?:{_OUT_OF}{_FILL}){{1,9}})(?![^{_BREAK}])"
+_CONTROL = re.compile(
+    r"<(?=[|｜][^\s<>]{1,60}[|｜]>|/?(?:s|bos|eos|pad|unk|(?:start|end)_of_turn|think(?:ing)?)>|</?SYS>>)"
+    r"|\[(?=/?(?:INST|SYSTEM_PROMPT)\])",
+    re.IGNORECASE,
+)
 
 
 class Rule(NamedTuple):
-    hints: tuple[str, ...]  # a text that holds none of these, in lower case, is not searched
+    hints: tuple[str, ...]  # a text that holds none of these is not searched
     pattern: re.Pattern[str]
-    spelled_apart: str
+    spelled_apart: Callable[[re.Match[str]], str]
 
 
-def _rule(hints: Iterable[str], pattern: str, spelled_apart: str) -> Rule:
-    return Rule(tuple(hints), re.compile(pattern, re.IGNORECASE | re.MULTILINE), spelled_apart)
+def _apart(found: re.Match[str]) -> str:
+    return found[0].replace("[[", "[ [").replace("]]", "] ]").replace("\\boxed", "\\fbox")
 
 
-_EVERYWHERE = (
-    _rule(["[["], r"\[\[([^\[\]]{1,24})\]\]", r"[ [\1] ]"),
-    _rule(["verdict"], _WORD.format("verdict") + _LABELLED, r"\1 (quoted)"),
-)
+def _quoted(found: re.Match[str]) -> str:
+    return f"{found[1]}(quoted) {found[0][len(found[1]) :]}"
+
+
+def _harmless(found: re.Match[str]) -> str:
+    return {"<": "‹", "[": "[ "}[found[0]]
+
+
 _BY_KIND: dict[Kind, tuple[Rule, ...]] = {
-    "pairwise": (),
-    "ranking": (),
-    "rating": (
-        _rule(sorted(RATING_WORDS), _WORD.format("|".join(sorted(RATING_WORDS))) + _NUMBERED, r"\1 (quoted)"),
-        _rule(["result"], r"\[(\s{0,4}result\s{0,4})\]", r"[ \1 ]"),
-        _rule(["/", "out of"], _ALONE, r"\1(\2)"),
+    "pairwise": (
+        Rule(("[[",), bracketed("ABC"), _apart),
+        Rule(("[[",), LEVEL, _apart),
+        Rule(verdict_parser.LABELS, labelled("ABC"), _quoted),
     ),
-    "critique": (_rule(["\\boxed"], r"\\boxed\b", r"\\fbox"),),
+    "ranking": (
+        Rule(("[[",), bracketed(ascii_uppercase), _apart),
+        Rule(verdict_parser.LABELS, labelled(ascii_uppercase), _quoted),
+    ),
+    "rating": (Rule(("[[",), BRACKETED, _apart), Rule(rating_parser.LABELS, LABELLED, _quoted)),
+    "critique": (Rule(("[[", "\\boxed"), INDEX, _apart),),
 }
+_TOKENS = Rule(("<", "["), _CONTROL, _harmless)
 
 
 def neutralise(text: str, kind: Kind, fence: re.Pattern[str]) -> str:
     """`text` as it may stand in a template of this kind whose tags `fence` matches."""
-    folded = text.lower()
-    for rule in (*_EVERYWHERE, *_BY_KIND[kind]):
-        if any(hint in folded for hint in rule.hints):
+    for rule in (*_BY_KIND[kind], _TOKENS, Rule(("<",), fence, _harmless)):
+        if any(hint in text for hint in rule.hints):
             text = rule.pattern.sub(rule.spelled_apart, text)
-    return fence.sub(r"‹\1›", text)
+    return text
 
 
-def fence_pattern(tags: set[str]) -> re.Pattern[str]:
-    """What opens or closes one of `tags`, or a numbered candidate, step or paragraph."""
-    numbered = r"(?:candidate|step|paragraph)_\w{1,4}"
+def fence_pattern(tags: Iterable[str]) -> re.Pattern[str]:
+    """The "<" that opens or closes one of `tags`, or a numbered candidate, step or paragraph."""
+    numbered = r"(?:candidate|step|paragraph)_\w{1,8}"
     names = "|".join([numbered, *sorted(map(re.escape, tags))])
-    return re.compile(rf"<(\s{{0,4}}/?\s{{0,4}}(?:{names})\b[^<>]{{0,40}})>", re.IGNORECASE)
+    closing, opening = rf"\s*+/\s*+(?:{names})\b", rf"(?:{names})(?:\s[^<>=]*+=[^<>]*+|\s*+)>"
+    return re.compile(rf"<(?={closing}|{opening})", re.IGNORECASE)

@@ -1,13 +1,13 @@
 """Which candidate a judge chose, read strictly from its reply: a letter, or nothing. Never a guess.
 
-The last line (`labelers.judges.last_line`) must be a verdict and nothing else, in one of the forms
+The last statement (`labelers.judges.last_line`) must be a verdict and nothing else, in one of the forms
 
     [[A]]                      perhaps behind a lead-in: "Therefore, my final verdict is: [[A]]", or behind
                                words that say the same: "Solution A is better. [[A]]"
-    FINAL VERDICT: A           the word "verdict", a colon or "is", the letter
+    FINAL VERDICT: A           the word "verdict" and the letter; "verdict is A", "verdict: solution A"
     [[A>>B]]                   on the five-level scale of Arena-Hard (arXiv 2406.11939): >> > = < <<
 
-A last line that quotes, doubts, explains or doubles its verdict is no verdict, and neither is a verdict that
+A statement that quotes, doubts, explains or doubles its verdict is no verdict, and neither is a verdict that
 something else follows: whatever that is, it was the judge's last word.
 """
 
@@ -17,24 +17,31 @@ import re
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
-from labelers.judges.last_line import LEAD_IN, Line, is_decoration, is_lead_in, last_lines, stands_alone
+from labelers.judges.last_line import (
+    ANSWER,
+    GAP,
+    VERDICT,
+    are_last,
+    is_decoration,
+    is_lead_in,
+    last_statement,
+    spellings,
+)
 
 JudgeVerdict = Literal["A", "B", "tie", "unparsed"]
 
-LETTER_WORDS = LEAD_IN | frozenset(
-    "better best one response solution winner choose pick prefer select".split()
+_KIND = "(?:solution|response|answer|candidate|assistant)"
+_LABEL = (
+    f"{VERDICT}|{ANSWER}|(?:the )?(?:final )?result(?: is)?|(?:the )?winner(?: is)?"
+    f"|(?:the )?(?:better|best)(?: one| {_KIND})?(?: is)?|(?:i|we) (?:choose|pick|select|prefer)(?: {_KIND})?"
 )
+_BETTER = f"(?:the )?(?:better|best|winner)(?: one| {_KIND})?"
+_EVEN = f"(?:both|they)(?: {_KIND}s)? are (?:equally )?(?:good|bad|correct|right|wrong|equal)"
+_TIE = f"it is a tie|neither (?:one )?is better|{_EVEN}"
+_DEGREES = {True: "clearly|much", False: "slightly", None: "clearly|much|slightly"}
+_VERDICT_WORD = "(?:(?:my|our|the) )?(?:final )?verdict(?: is)?"
 
-_KIND = "(?:solution |response |answer |candidate |assistant )?"
-_BETTER = "(?:clearly |much |slightly )?(?:the )?(?:better|best|winner)(?: one| solution| response| answer)?"
-_EVEN = "(?:equally )?(?:good|bad|correct|right|wrong|equal)"
-_TIE = re.compile(
-    rf"(?<!\w)(?:it is a tie|neither (?:one )?is better|(?:both|they)(?: solutions| answers)? are {_EVEN})(?!\w)",
-    re.IGNORECASE,
-)
 _MEANING: dict[str, JudgeVerdict] = {"A": "A", "B": "B", "C": "tie"}
-_VERDICT_LABEL = re.compile(r"(?:my |the )?(?:final )?verdict(?: is)?\s*:?", re.IGNORECASE)
-_LEVEL = re.compile(r"\[\[ ?(?:(A) ?(>>?|=|<<?) ?(B)|(B) ?(>>?|=|<<?) ?(A)) ?\]\]")
 _LEVELS: dict[str, tuple[JudgeVerdict, bool]] = {
     "A>>B": ("A", True),
     "A>B": ("A", False),
@@ -43,6 +50,12 @@ _LEVELS: dict[str, tuple[JudgeVerdict, bool]] = {
     "A<<B": ("B", True),
 }
 _MIRRORED = {">": "<", "<": ">", "=": "="}
+
+LABELS = spellings("verdict")
+
+# An index of program text, x[[a]], is no verdict.
+BRACKETS = r"(?<![A-Za-z0-9)])\[\["
+LEVEL = re.compile(rf"{BRACKETS} ?(?:(A) ?(>>?|=|<<?) ?(B)|(B) ?(>>?|=|<<?) ?(A)) ?\]\]")
 
 
 class ParsedLetter(NamedTuple):
@@ -64,6 +77,19 @@ class ParsedLevel(NamedTuple):
 NO_LETTER = ParsedLetter(None, -1)
 
 
+@lru_cache(maxsize=32)
+def bracketed(letters: str) -> re.Pattern[str]:
+    return re.compile(rf"{BRACKETS} ?([{letters}{letters.lower()}]) ?\]\]")
+
+
+@lru_cache(maxsize=32)
+def labelled(letters: str) -> re.Pattern[str]:
+    """The word "verdict" and one of `letters`, which is group 2; group 1 is all that stands before it."""
+    kind = rf"(?:(?i:{_KIND})[ ]{{1,4}})?"
+    label = rf"(?<![^\W_])(?:{'|'.join(LABELS)}){GAP}(?:(?i:is)\b{GAP})?"
+    return re.compile(rf"({label}\[?{kind})([{letters}])(?!\w)")
+
+
 def parse_verdict(reply: str) -> ParsedVerdict:
     """The verdict on two candidates, in the judge's own letters (not un-swapped); C is a tie."""
     letter, at = _read(reply, "ABC", tie="C")
@@ -76,30 +102,36 @@ def parse_choice(reply: str, letters: str) -> ParsedLetter:
 
 
 def _read(reply: str, letters: str, tie: str = "") -> ParsedLetter:
-    last, before = last_lines(reply)
-    bracketed, plain = _forms(letters)
-    if found := list(bracketed.finditer(last.text)):
-        said = {one[1].upper() for one in found}
-        alone = len(said) == 1 and stands_alone(last.text, found, LETTER_WORDS, _same_in_words(*said, tie))
-        return _said(last, found[-1]) if alone else NO_LETTER
-    if (one := plain.search(last.text)) and is_decoration(last.text[one.end() :]):
-        lead = last.text[: one.start()]
-        if _labels(lead) or (is_decoration(lead) and _labels(before.text)):
-            return _said(last, one)
-    return NO_LETTER
+    text, start, _ = last_statement(reply)
+    if found := list(bracketed(letters).finditer(text)):
+        letter = found[0][1].upper()
+        lead, same = text[: found[0].start()], _same_in_words(letter, tie)
+        agreed = {one[1].upper() for one in found} == {letter}
+        alone = agreed and are_last(text, found) and is_lead_in(lead, _LABEL, same)
+        return ParsedLetter(letter, start + found[-1].start(1)) if alone else NO_LETTER
+    one = labelled(letters).search(text)
+    return ParsedLetter(one[2], start + one.start(2)) if one and _is_labelled(text, one) else NO_LETTER
+
+
+def _is_labelled(text: str, one: re.Match[str]) -> bool:
+    lead, rest = text[: one.start(2)], text[one.end() :]
+    if lead.endswith("["):
+        if not rest.startswith("]"):
+            return False
+        lead, rest = lead[:-1], rest[1:]
+    return is_decoration(rest) and is_lead_in(lead, f"{_VERDICT_WORD}(?:[ ,]{_KIND})?")
 
 
 def parse_level(reply: str) -> ParsedLevel:
     """The verdict of a reply on the five-level scale."""
-    last, _ = last_lines(reply)
-    found = list(_LEVEL.finditer(last.text))
+    text, start, _ = last_statement(reply)
+    found = list(LEVEL.finditer(text))
     levels = {_level(one) for one in found}
-    if len(levels) != 1:
-        return ParsedLevel("unparsed", False, -1)
-    verdict, strong = _LEVELS[levels.pop()]
-    if not stands_alone(last.text, found, LETTER_WORDS, _same_in_words(verdict, "tie")):
-        return ParsedLevel("unparsed", False, -1)
-    return ParsedLevel(verdict, strong, last.start + found[-1].start() + 2)
+    if len(levels) == 1 and are_last(text, found):
+        verdict, strong = _LEVELS[levels.pop()]
+        if is_lead_in(text[: found[0].start()], _LABEL, _same_in_words(verdict, "tie", strong)):
+            return ParsedLevel(verdict, strong, start + found[-1].start() + len("[["))
+    return ParsedLevel("unparsed", False, -1)
 
 
 def _level(found: re.Match[str]) -> str:
@@ -108,29 +140,10 @@ def _level(found: re.Match[str]) -> str:
     return f"A{''.join(_MIRRORED[sign] for sign in found[5])}B"
 
 
-@lru_cache(maxsize=64)
-def _same_in_words(letter: str, tie: str) -> re.Pattern[str]:
+def _same_in_words(letter: str, tie: str, strong: bool | None = None) -> str:
     """What a lead-in may say of the candidate that the verdict names, and of no other."""
     if letter == tie:
         return _TIE
-    of_another = rf"(?: than (?i:{_KIND})[A-Z])?"
-    return re.compile(rf"(?<!\w)(?i:{_KIND}){letter} (?i:is {_BETTER}|wins){of_another}(?!\w)")
-
-
-def _said(line: Line, found: re.Match[str]) -> ParsedLetter:
-    return ParsedLetter(found[1].upper(), line.start + found.start(1))
-
-
-def _labels(text: str) -> bool:
-    """Does `text` announce a verdict, and say nothing else?"""
-    label = _VERDICT_LABEL.search(text)
-    return label is not None and is_lead_in(text, LETTER_WORDS) and is_decoration(text[label.end() :])
-
-
-@lru_cache(maxsize=32)
-def _forms(letters: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
-    kind = "(?:[Ss]olution |[Rr]esponse |[Aa]nswer |[Cc]andidate )?"
-    return (
-        re.compile(rf"\[\[ ?([{letters}{letters.lower()}]) ?\]\]"),
-        re.compile(rf"(?<![^\W_])\[?{kind}([{letters}])\]?(?=[\s*_`.]*$)"),
-    )
+    name, another = letter.lower(), rf"(?!{letter.lower()}\b)[a-z]"
+    degree = f"(?:(?:{_DEGREES[strong]}) )?"
+    return f"(?:{_KIND} )?{name} (?:is {degree}{_BETTER}(?: than (?:{_KIND} )?{another})?|wins)"

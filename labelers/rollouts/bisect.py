@@ -2,7 +2,8 @@
 
 A wrong solution's first error lies between a prefix with a right rollout (at first the prompt) and one
 without (at first the solution itself). Each probe halves what is between them, with at most N rollouts and
-none after the first success, so T steps cost about log2(T) probes instead of T - 1.
+none after the first success, so T steps cost about log2(T) probes instead of T - 1. Where the middle takes no
+rollouts, or they decide nothing, the prefix nearest to it is probed instead.
 
 Only probed prefixes are known; the steps before a success are proven by it (method "witness"), those behind
 the first negative are labelled False without a draw (method "after-error"). Where a policy often repairs its
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 from labelers.rollouts.exhaustive import DEFAULT_ROLLOUTS
 from labelers.rollouts.first_success import up_to_success
 from labelers.rollouts.strategy import Evidence, StepLabel, replay
-from labelers.rollouts.witness import bounds, closed_labels
+from labelers.rollouts.witness import bounds, closed_labels, undrawn
 
 
 @dataclass(frozen=True)
@@ -33,11 +34,9 @@ class Bisect:
             raise ValueError(f"bisect: need n >= 1 and wave >= 1; got {self}")
 
     def probes(self, seen: Evidence) -> Sequence[int]:
-        good, bad = bounds(seen, self.n)
-        if good == bad:
-            return []
-        middle = (good + bad) // 2
-        return [middle] * min(self.wave, self.n - len(seen.draws[middle]))
+        middle = sum(bounds(seen, self.n)) // 2
+        nearest = min(undrawn(seen, self.n), key=lambda t: abs(t - middle), default=None)
+        return [] if nearest is None else [nearest] * min(self.wave, self.n - len(seen.draws[nearest]))
 
     def read(self, seen: Evidence) -> Evidence:
         return up_to_success(replay(self, seen))

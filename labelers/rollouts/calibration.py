@@ -15,7 +15,7 @@ from math import log
 
 import numpy as np
 
-from labelers.rollouts.solvability import HARDNESS, Draws, Rates, log_likelihood
+from labelers.rollouts.solvability import HARDNESS, Draws, Rates, Stack, log_likelihood, stacked
 
 ROUNDS, EM_STEPS = 3, 12
 STEP = 1e-3  # of the difference quotient, relative
@@ -30,12 +30,13 @@ PRIORS = {"repair": (0.02, 1.5), "noise": (0.005, 1.5), "completer": (1.0, 0.5)}
 
 
 def fitted_rates(start: Rates, evidence: Sequence[Draws], foreign: bool) -> Rates:
-    """The rates under which the evidence is likeliest, priors included; `completer` only if it is `foreign`."""
+    """The rates under which draws and priors are likeliest; `completer` is fitted only to a `foreign` one."""
     rates = start
     names = [name for name in GRIDS if foreign or name != "completer"]
     for _ in range(ROUNDS):
+        stacks = stacked(rates, evidence)
         for _ in range(EM_STEPS):
-            rates = rates._replace(hardness=_hardness(rates, evidence))
+            rates = rates._replace(hardness=_hardness(rates, stacks))
         for name in names:
             rates = _best_of_grid(rates, name, evidence)
     return rates
@@ -46,7 +47,8 @@ def _best_of_grid(rates: Rates, name: str, evidence: Sequence[Draws]) -> Rates:
 
     def score(value: float) -> float:
         prior = -0.5 * (log(value / centre) / spread) ** 2
-        return prior + log_likelihood(_with(rates, name, value), evidence)
+        moved = _with(rates, name, value)
+        return prior + log_likelihood(moved, stacked(moved, evidence))
 
     return _with(rates, name, max(GRIDS[name], key=score))
 
@@ -55,11 +57,11 @@ def _with(rates: Rates, name: str, value: float) -> Rates:
     return Rates(**(rates._asdict() | {name: value}))
 
 
-def _hardness(rates: Rates, evidence: Sequence[Draws]) -> tuple[float, ...]:
-    here = log_likelihood(rates, evidence)
+def _hardness(rates: Rates, stacks: Sequence[Stack]) -> tuple[float, ...]:
+    here = log_likelihood(rates, stacks)
     expected = PRIOR_STEPS * np.array(HARDNESS)
     for level, share in enumerate(rates.hardness):
         moved = list(rates.hardness)
         moved[level] = share * (1 + STEP)
-        expected[level] += (log_likelihood(rates._replace(hardness=tuple(moved)), evidence) - here) / STEP
+        expected[level] += (log_likelihood(rates._replace(hardness=tuple(moved)), stacks) - here) / STEP
     return tuple((expected / expected.sum()).round(6).tolist())

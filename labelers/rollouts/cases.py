@@ -65,7 +65,7 @@ class Case:
             (*free, *(stream.draw(i).draw for i in self.indices(t)))
             for t, (free, stream) in enumerate(zip(self.start.draws, self.streams, strict=True))
         )
-        return self.start._replace(draws=tuple(draws))
+        return self.start._replace(draws=tuple(draws), closed=frozenset(self.closed))
 
     def wave(self, sampling: Sampling) -> list[Request]:
         requests: list[Request] = []
@@ -93,10 +93,11 @@ def _rows(case: Case) -> Iterable[tuple[Any, ...]]:
     name = case.completion_id
     for t, stream in enumerate(case.streams):
         for i, (other, text, finish, verdict) in enumerate(case.free[t]):
-            yield name, t, i, "sibling", other, text, 0, 0, finish, verdict
+            yield name, t, i, "sibling", other, text, 0, 0, finish, verdict, None, None
         for i in case.indices(t):
             said, verdict = stream.drawn[i], stream.draw(i).verdict
             rest = said.n_prompt_tokens, said.n_tokens, said.finish_reason, verdict
-            yield name, t, i, "rollout", said.key, said.text, *rest
+            yield name, t, i, "rollout", said.key, said.text, *rest, None, None
     _, text, finish, verdict = case.outcome
-    yield name, len(case.streams), 0, "outcome", name, text, 0, 0, finish, verdict
+    rate = case.start.solved, case.start.sampled
+    yield name, len(case.streams), 0, "outcome", name, text, 0, 0, finish, verdict, *rate

@@ -41,9 +41,9 @@ class Changepoint:
     `foreign`: the rollouts are another model's than the solutions, so estimate `completer` as well.
     """
 
-    stop: float = 0.97
+    stop: float = 0.98
     budget: int = 24
-    gain: float = 0.015
+    gain: float = 0.02
     wave: int = 1
     audit: bool = False
     calibrate: bool = True
@@ -71,10 +71,11 @@ class Changepoint:
     def probes(self, seen: Evidence) -> Sequence[int]:
         wanted = seen.outcome == "wrong" or (self.audit and seen.outcome == "right")
         left = self.budget - sum(map(len, seen.draws)) + sum(seen.free)
-        if not wanted or not seen.draws or left <= 0:
+        if not wanted or left <= 0 or len(seen.closed) == len(seen.draws):
             return ()
         weights = first_error_weights(self.rates, as_draws(seen))
         told = information(weights)
+        told[list(seen.closed)] = 0
         if weights[0].max() >= self.stop * weights[0].sum() or told.max() < self.gain:
             return ()
         return (int(np.argmax(told / _prices(seen))),) * min(self.wave, left)

@@ -9,8 +9,9 @@ first error follow from it ("after-error").
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import accumulate
 from typing import Any, NamedTuple
 
@@ -20,11 +21,11 @@ from labelers.rollouts.cases import Case, rollouts_of
 from labelers.rollouts.labels import relabel, rollout_stats
 from labelers.rollouts.samples import FreeDraw, questions, read_samples
 from labelers.rollouts.strategy import Evidence, StepLabel
-from labelers.rollouts.streams import Rejected, Stream, run
+from labelers.rollouts.streams import Draws, Stream
 from labelers.rollouts.tree import Growth, Searched, Tree, TreeSearch
 from labelers.rollouts.witness import closed_labels
 from labelers.segment import NEWLINE, Split, split_steps
-from samplers.cached import Answer, Budget, Progress, sample_through
+from samplers.cached import Budget, Progress, sample_through
 from samplers.engine import Engine, Message, Request, Sampling
 from store.ids import content_id
 from store.ledger import Ledger
@@ -70,15 +71,14 @@ def collect_prefixes(
             growth = search.grow(known.get((prompt_id, system), []), split)
             trees.append(_Growing(prompt_id, messages, gold, seed, search.n, growth))
 
-    def sample(requests: Iterable[Request], rejected: Rejected) -> Iterator[Answer]:
-        return sample_through(ledger, engine, requests, budget, progress, rejected)
-
-    rejected = run(trees, sample, sampling, reading)
+    source = partial(sample_through, ledger, engine, budget=budget, progress=progress)
+    draws = Draws(source, sampling, reading)
+    draws.run(trees)
     cases = [case for tree in trees for case in tree.cases(split)]
     solutions = _solutions(trees, samples, engine, system)
     rollouts = rollouts_of(cases)
     steps = relabel(rollouts, solutions, _Closed(search.n), split=split)
-    facts = rollout_stats(rollouts) | _spent(trees) | {"rejected": rejected, "prompts": len(trees)}
+    facts = rollout_stats(rollouts) | _spent(trees) | {"rejected": draws.rejected, "prompts": len(trees)}
     return Collected(solutions, rollouts, steps, facts)
 
 

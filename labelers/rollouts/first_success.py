@@ -45,8 +45,9 @@ class FirstSuccess:
 
 
 def up_to_success(seen: Evidence) -> Evidence:
-    """The draws of every prefix, cut after its first success."""
-    return seen.head([draws.index("right") + 1 if "right" in draws else len(draws) for draws in seen.draws])
+    """The draws of every prefix, cut after its first success; nothing depends on what was closed then."""
+    sizes = [draws.index("right") + 1 if "right" in draws else len(draws) for draws in seen.draws]
+    return seen.head(sizes)._replace(closed=frozenset())
 
 
 def settled(draws: Sequence[Draw], n: int) -> bool | None:

@@ -5,8 +5,10 @@ continuations, and each, read together with its prefix, ends in the reference an
 drawn from which prefix, and what label follows, is the strategy's affair (`strategies`); `streams` makes the
 draws, the same ones for every strategy; `labels` turns them into STEPS, then and at any later time.
 
-A strategy with parameters of its own (`Piloted`) first labels `PILOT` solutions, chosen by content, estimates
-its parameters from what it saw there, and then goes on with all of them.
+A strategy with parameters of its own (`Piloted`) first labels `PILOT` solutions, chosen by content, and
+estimates its parameters from what it saw there. `label_steps` does so with the solutions it is given, and
+then goes on with all of them. What is labelled in several calls has to be calibrated over all of it first
+(`calibrate`), or one solution would be labelled in two ways, depending on what stood beside it.
 
 The last step needs no rollout. A finished solution is its own continuation: one ROLLOUTS row with an empty
 text, no tokens, and the solution's id for a call id. Its step has n_rollouts = 1, method "outcome".
@@ -14,8 +16,9 @@ text, no tokens, and the solution's id for a call id. Its step has n_rollouts = 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from itertools import accumulate
 from typing import Any, NamedTuple
 
@@ -25,10 +28,10 @@ from labelers.rollouts.cases import Case, rollouts_of
 from labelers.rollouts.labels import in_order, relabel, rollout_stats
 from labelers.rollouts.samples import Asked, FreeDraw, questions, read_samples, siblings
 from labelers.rollouts.strategy import Piloted, Strategy
-from labelers.rollouts.streams import Rejected, Stream, run
+from labelers.rollouts.streams import Draws, Stream
 from labelers.segment import NEWLINE, Split, split_steps
-from samplers.cached import Answer, Budget, Progress, sample_through
-from samplers.engine import Engine, Request, Sampling
+from samplers.cached import Budget, Progress, sample_through
+from samplers.engine import Engine, Sampling
 from store.ids import content_id
 from store.ledger import Ledger
 from verifiers.math import verify
@@ -70,28 +73,69 @@ def label_steps(
     """
     known = {} if samples is None else read_samples(samples, prompts, reading)
     cases = _cases(solutions, prompts, strategy, known, use_siblings, split, reading, seed)
-
-    def sample(requests: Iterable[Request], rejected: Rejected) -> Iterator[Answer]:
-        return sample_through(ledger, engine, requests, budget, progress, rejected)
-
-    rejected = 0
-    if isinstance(strategy, Piloted):
-        pilot = sorted(cases, key=lambda case: content_id("pilot", case.completion_id))[:PILOT]
-        rejected = run(pilot, sample, sampling, reading)
-        strategy = strategy.calibrated([case.evidence() for case in pilot if case.readable])
+    source = partial(sample_through, ledger, engine, budget=budget, progress=progress)
+    draws = Draws(source, sampling, reading)
+    if isinstance(strategy, Piloted) and strategy.calibrate:
+        chosen = set(pilot_of(solutions)["completion_id"])
+        strategy = _calibrated(strategy, draws, [case for case in cases if case.completion_id in chosen])
         for case in cases:
             case.strategy = strategy
-    rejected += run(cases, sample, sampling, reading)
+    draws.run(cases)
     rollouts = rollouts_of(cases)
-    rates = {case.completion_id: (case.start.solved, case.start.sampled) for case in cases}
-    steps = relabel(rollouts, solutions, strategy, pass_rates=rates, split=split)
-    facts = rollout_stats(rollouts) | {"rejected": rejected, "strategy": options_of(strategy)}
+    steps = relabel(rollouts, solutions, strategy, split=split)
+    facts = rollout_stats(rollouts) | {"rejected": draws.rejected, "strategy": options_of(strategy)}
     return StepLabels(rollouts, steps, facts)
+
+
+def calibrate(
+    engine: Engine,
+    ledger: Ledger,
+    solutions: pl.DataFrame,
+    prompts: pl.DataFrame,
+    strategy: Strategy,
+    sampling: Sampling = Sampling(),  # noqa: B008
+    seed: int = 0,
+    *,
+    samples: pl.DataFrame | None = None,
+    use_siblings: bool = False,
+    split: Split = NEWLINE,
+    reading: Policy = DEFAULT,
+    budget: Budget | None = None,
+    progress: Progress | None = None,
+) -> Strategy:
+    """The strategy with the parameters that `label_steps` would give it if it got all of `solutions` at once.
+
+    Itself, at no cost, where there is nothing to estimate. Every argument but `solutions` has to be the same
+    as in the calls that label; what was drawn here is in the ledger for them.
+    """
+    if not (isinstance(strategy, Piloted) and strategy.calibrate):
+        return strategy
+    pilot = pilot_of(solutions)
+    known = {} if samples is None else read_samples(_of_same_prompts(samples, pilot), prompts, reading)
+    cases = _cases(pilot, prompts, strategy, known, use_siblings, split, reading, seed)
+    source = partial(sample_through, ledger, engine, budget=budget, progress=progress)
+    return _calibrated(strategy, Draws(source, sampling, reading), cases)
+
+
+def pilot_of(solutions: pl.DataFrame) -> pl.DataFrame:
+    """The `PILOT` solutions that a strategy is calibrated on."""
+    ids = solutions.filter(pl.col("text") != "")["completion_id"]
+    chosen = sorted(ids, key=lambda completion_id: content_id("pilot", completion_id))[:PILOT]
+    return solutions.filter(pl.col("completion_id").is_in(chosen))
 
 
 def options_of(strategy: Strategy) -> dict[str, Any]:
     """What `strategy_for` makes the strategy of again, as JSON values."""
     return {"name": strategy.name} | asdict(strategy)  # type: ignore[call-overload]
+
+
+def _calibrated(strategy: Piloted, draws: Draws, pilot: Sequence[Case]) -> Strategy:
+    draws.run(pilot)
+    return strategy.calibrated([case.evidence() for case in pilot if case.readable])
+
+
+def _of_same_prompts(samples: pl.DataFrame, solutions: pl.DataFrame) -> pl.DataFrame:
+    return samples.filter(pl.col("prompt_id").is_in(solutions["prompt_id"].unique().to_list()))
 
 
 def _cases(

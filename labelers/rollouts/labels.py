@@ -8,7 +8,7 @@ drawn more than there is, its labels may stay undecided.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import polars as pl
@@ -24,15 +24,13 @@ def relabel(
     solutions: pl.DataFrame,
     strategy: Strategy,
     *,
-    pass_rates: Mapping[str, tuple[int, int]] | None = None,
     split: Split = NEWLINE,
 ) -> pl.DataFrame:
-    """STEPS of `solutions` as `strategy` reads the recorded rollouts.
+    """STEPS of `solutions` as `strategy` reads the recorded rollouts, which were drawn with this `split`.
 
-    `pass_rates`: completion_id -> (right, decided) completions of its prompt, its own included; where it is
-    silent, the solution's own answer is all that is known.
+    ValueError where a solution's rollouts are missing or go on from other steps than the split makes.
     """
-    evidence = evidence_of(rollouts, solutions, pass_rates or {}, split)
+    evidence = evidence_of(rollouts, solutions, split)
     columns: dict[str, list[Any]] = {name: [] for name in STEPS}
     for completion_id, prompt_id, _, text, _ in in_order(solutions):
         seen, readable = evidence.get(completion_id, (None, False))
@@ -48,24 +46,26 @@ def relabel(
 
 
 def evidence_of(
-    rollouts: pl.DataFrame,
-    solutions: pl.DataFrame,
-    pass_rates: Mapping[str, tuple[int, int]],
-    split: Split = NEWLINE,
+    rollouts: pl.DataFrame, solutions: pl.DataFrame, split: Split = NEWLINE
 ) -> dict[str, tuple[Evidence, bool]]:
     """completion_id -> what ROLLOUTS tell about it, and whether its reference answer could be read."""
-    drawn = _draws(rollouts)
+    drawn, rates = _draws(rollouts), _ends(rollouts)
     found = {}
     for completion_id, _, _, text, _ in in_order(solutions):
         lengths = tuple(len(step) for step in split_steps(text, split))
         if lengths:
             last = len(lengths) - 1
-            outcome, _, unreadable = drawn.get((completion_id, last), (("undecided",), 0, False))
-            own = int(outcome[0] == "right"), int(outcome[0] != "undecided")
-            rate = pass_rates.get(completion_id, own)
+            end, solved, sampled = rates.get(completion_id, (None, 0, 0))
+            if end != last:  # a rollout would be read as another step's, or as the outcome
+                raise ValueError(
+                    f"relabel: the rollouts of {completion_id} have their outcome at step {end}, but {split} "
+                    f"makes {last} the last step; give the split they were drawn with"
+                )
+            (outcome,), _, unreadable = drawn[completion_id, last]
             steps = [drawn.get((completion_id, t), ((), 0, False)) for t in range(last)]
             draws, free = tuple(step[0] for step in steps), tuple(step[1] for step in steps)
-            found[completion_id] = Evidence(lengths, outcome[0], *rate, draws, free), not unreadable
+            seen = Evidence(lengths, outcome, solved, sampled, draws, free)
+            found[completion_id] = seen, not unreadable
     return found
 
 
@@ -124,6 +124,13 @@ def _draws(rollouts: pl.DataFrame) -> dict[tuple[str, int], tuple[tuple[Draw, ..
         .agg("draw", pl.col("free").sum(), (pl.col("verdict") == "gold_unparseable").any())
     )
     return {(name, t): (tuple(draws), free, lost) for name, t, draws, free, lost in rows.iter_rows()}
+
+
+def _ends(rollouts: pl.DataFrame) -> dict[str, tuple[int, int, int]]:
+    """completion_id -> last step, right and decided completions of the prompt."""
+    ends = rollouts.filter(pl.col("source") == "outcome")
+    columns = ends.select("completion_id", "step_index", "prompt_solved", "prompt_sampled")
+    return {name: (last, solved, sampled) for name, last, solved, sampled in columns.iter_rows()}
 
 
 def _counts(seen: Evidence, t: int) -> tuple[int, int, int]:

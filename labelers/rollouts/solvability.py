@@ -35,7 +35,7 @@ GRID = np.array(
 LEVELS = np.array([0.01, 0.04, 0.12, 0.35, 0.65, 0.88])  # error rates of a step
 HARDNESS = (0.46, 0.23, 0.14, 0.08, 0.05, 0.04)  # how common each level is, before anything was seen
 HIGHEST_RATE = 0.95  # of a completer worse than the writer
-LOWEST_OFF, HIGHEST_OFF = 0.005, 0.9  # no prefix is beyond hope: one success must not decide alone
+LOWEST_OFF, HIGHEST_OFF = 0.002, 0.9  # no prefix is beyond hope: one success must not decide alone
 SPREAD = 20.0  # beta-binomial concentration: the failures of one prefix are not quite independent evidence
 
 
@@ -80,23 +80,32 @@ def first_error_weights(rates: Rates, draws: Draws) -> Array:
     """
     steps = draws.n_steps
     likelihood = np.repeat(_likelihood(rates, draws)[:, :, None], steps, axis=2)
-    for t in range(steps - 1):
-        k, n = draws.right[t] + 1, draws.decided[t] + 1
-        likelihood[t + 1, :, t + 1] = _beta_binomial(rates, k, n, steps - 1 - t)
+    for t, (k, n) in enumerate(zip(draws.right, draws.decided, strict=True)):
+        likelihood[t + 1, :, t + 1] = _drawn(rates.repair, rates.noise, k, n, steps - 1 - t, more=1)
     return _weights(rates, likelihood, np.full(steps, draws.outcome))
 
 
-def log_likelihood(rates: Rates, evidence: Sequence[Draws]) -> float:
-    """Of many solutions, those of equal length at once; up to a constant."""
+class Stack(NamedTuple):
+    """Solutions of one length: likelihood (u, on or off the track, solution, grid point), outcomes."""
+
+    likelihood: Array
+    right: NDArray[np.bool_]
+
+
+def stacked(rates: Rates, evidence: Sequence[Draws]) -> list[Stack]:
+    """The likelihoods of many solutions; they depend on all rates but `hardness`."""
     by_length: dict[int, list[Draws]] = {}
     for draws in evidence:
         by_length.setdefault(draws.n_steps, []).append(draws)
-    total = 0.0
-    for group in by_length.values():
-        likelihood = np.stack([_likelihood(rates, draws) for draws in group], axis=2)
-        weights = _weights(rates, likelihood, np.array([draws.outcome for draws in group]))
-        total += float(np.log(weights.sum(1)).sum())
-    return total
+    return [
+        Stack(np.stack([_likelihood(rates, d) for d in group], axis=2), np.array([d.outcome for d in group]))
+        for group in by_length.values()
+    ]
+
+
+def log_likelihood(rates: Rates, stacks: Sequence[Stack]) -> float:
+    """Of all solutions together, up to a constant."""
+    return float(sum(np.log(_weights(rates, *stack).sum(1)).sum() for stack in stacks))
 
 
 def _weights(rates: Rates, likelihood: Array, right: NDArray[np.bool_]) -> Array:
@@ -125,9 +134,10 @@ def _weights(rates: Rates, likelihood: Array, right: NDArray[np.bool_]) -> Array
 
 def _likelihood(rates: Rates, draws: Draws) -> Array:
     """(u, on or off the track, grid point), of the draws from the prefix of u steps; u = 0: the pass rate."""
-    root = _pass_rate(rates, draws.solved, draws.sampled)
+    root = _pass_rate(rates.completer, draws.solved, draws.sampled)
     counts = zip(draws.right, draws.decided, range(draws.n_steps - 1, 0, -1), strict=True)
-    return np.stack([np.stack([root, root]), *(_beta_binomial(rates, *each) for each in counts)])
+    drawn = (_drawn(rates.repair, rates.noise, *each, more=0) for each in counts)
+    return np.array([[root, root], *drawn])
 
 
 class _Kernels(NamedTuple):
@@ -141,19 +151,26 @@ class _Kernels(NamedTuple):
 @lru_cache(maxsize=4096)
 def _kernels(rates: Rates, left: int) -> _Kernels:
     """The step after which `left` steps are left."""
+    levels = _level_kernels(rates.repair, rates.noise, rates.completer, left)
+    return _Kernels(*np.tensordot(np.array(rates.hardness), levels, axes=1))
+
+
+@lru_cache(maxsize=4096)
+def _level_kernels(repair: float, noise: float, completer: float, left: int) -> Array:
+    """(level, kernel of _Kernels, i, j)."""
     size = len(GRID)
-    stay, err, either = np.zeros((3, size, size))
-    on, off = (GRID, _off_track(rates.repair, rates.noise, left)) if left else (np.ones(size), np.zeros(size))
+    kernels = np.zeros((len(LEVELS), 3, size, size))
+    on, off = (GRID, _off_track(repair, noise, left)) if left else (np.ones(size), np.zeros(size))
     rows = np.arange(size)
-    for rate, share in zip(LEVELS, rates.hardness, strict=True):
-        miss = min(HIGHEST_RATE, rate * rates.completer)
+    for rate, (stay, err, either) in zip(LEVELS, kernels, strict=True):
+        miss = min(HIGHEST_RATE, rate * completer)
         value = np.clip((1 - miss) * on + miss * off, GRID[0], GRID[-1])
         at = np.clip(np.searchsorted(GRID, value) - 1, 0, size - 2)
         above = (value - GRID[at]) / (GRID[at + 1] - GRID[at])
-        for kernel, weight in ((stay, 1 - rate), (err, rate), (either, 1.0)):
-            kernel[rows, at] += share * weight * (1 - above)
-            kernel[rows, at + 1] += share * weight * above
-    return _Kernels(stay, err, either)
+        either[rows, at], either[rows, at + 1] = 1 - above, above
+        stay += (1 - rate) * either
+        err += rate * either
+    return kernels
 
 
 def _off_track(repair: float, noise: float, left: int) -> Array:
@@ -162,30 +179,31 @@ def _off_track(repair: float, noise: float, left: int) -> Array:
     return np.clip(noise + (1 - noise) * found, LOWEST_OFF, HIGHEST_OFF)
 
 
-def _beta_binomial(rates: Rates, k: int, n: int, left: int) -> Array:
-    """(2, grid): the probability of these k of n, in one order, on the track and off it."""
-    return np.stack([_on_track(k, n), _off(rates.repair, rates.noise, k, n, left)])
-
-
-@lru_cache(maxsize=1 << 14)
-def _on_track(k: int, n: int) -> Array:
-    return _polya(k, n, GRID * SPREAD, (1 - GRID) * SPREAD)
-
-
 @lru_cache(maxsize=1 << 16)
-def _off(repair: float, noise: float, k: int, n: int, left: int) -> Array:
-    mean = _off_track(repair, noise, left)
-    return _polya(k, n, mean * SPREAD, (1 - mean) * SPREAD)
+def _drawn(repair: float, noise: float, k: int, n: int, left: int, more: int) -> Array:
+    """(2, grid): the probability of k right ones of n draws and `more` right ones, on the track and off it.
+
+    It is divided by the best of the grid for k of n, which is the same for all rates: long solutions and many
+    draws would else vanish.
+    """
+    means = np.stack([GRID, _off_track(repair, noise, left)])
+    best = _log_polya(k, n, GRID).max()
+    return np.exp(_log_polya(k + more, n + more, means) - best)
 
 
-def _polya(k: int, n: int, a: Array, b: Array) -> Array:
-    """B(k + a, n - k + b) / B(a, b), by its rising factorials."""
-    right, wrong, both = (np.arange(m)[:, None] for m in (k, n - k, n))
-    return (a + right).prod(0) * (b + wrong).prod(0) / (a + b + both).prod(0)
+def _log_polya(k: int, n: int, mean: Array) -> Array:
+    """log B(k + a, n - k + b) / B(a, b) with a + b = SPREAD, by its rising factorials."""
+    a, b = mean * SPREAD, (1 - mean) * SPREAD
+    right, wrong = (np.arange(m).reshape(-1, *[1] * mean.ndim) for m in (k, n - k))
+    return np.log(a + right).sum(0) + np.log(b + wrong).sum(0) - np.log(SPREAD + np.arange(n)).sum()
 
 
 @lru_cache(maxsize=4096)
-def _pass_rate(rates: Rates, solved: int, sampled: int) -> Array:
-    p = GRID ** (1 / rates.completer)
-    chance = solved * np.log(p) + (sampled - solved) * np.log1p(-p)
-    return np.exp(chance)
+def _pass_rate(completer: float, solved: int, sampled: int) -> Array:
+    """The binomial probability over the grid, divided by a value that is the same for all rates."""
+    failed = sampled - solved
+    best = (solved + 0.5) / (sampled + 1)
+    chance, top = (
+        solved * np.log(p) + failed * np.log1p(-p) for p in (GRID ** (1 / completer), np.array(best))
+    )
+    return np.exp(chance - top)

@@ -4,6 +4,9 @@ A strategy is a few pure functions of the evidence on one solution: which prefix
 the draws its labels stand on, and which labels they support. It never sees an engine, a ledger or another
 solution's draws, so its labels do not depend on batching, on the order of answers or on what a resumed run
 had already paid for, and any strategy can read the evidence that any other one collected.
+
+The one exception is made before anything is labelled: a `Piloted` strategy has options that it estimates from
+a pilot. Who labels a run in several calls calibrates it once (`label.calibrate`), so that they all agree.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ class Evidence(NamedTuple):
     sampled: int  # decided completions of the prompt
     draws: tuple[tuple[Draw, ...], ...]  # of prefixes 0..T-2, each in the order of its stream
     free: tuple[int, ...] = ()  # how many of each prefix's draws, from the first on, cost nothing; (): none
+    closed: frozenset[int] = frozenset()  # prefixes that get no further draw: too long for the engine
 
     @property
     def n_steps(self) -> int:
@@ -58,7 +62,8 @@ class Strategy(Protocol):
     def probes(self, seen: Evidence) -> Sequence[int]:
         """Prefixes to draw one more rollout from, with repeats; empty when the solution is done.
 
-        The draws are drawn together, and the strategy is asked again when all of them are answered.
+        The draws are drawn together, and the strategy is asked again when all of them are answered. Nothing
+        comes of asking for a closed prefix; when nothing but closed ones is asked for, the solution is done.
         """
         ...
 
@@ -75,6 +80,11 @@ class Strategy(Protocol):
 class Piloted(Protocol):
     """A strategy with parameters of its own, which it estimates from the first solutions it has labelled."""
 
+    @property
+    def calibrate(self) -> bool:
+        """Whether that is still to be done."""
+        ...
+
     def calibrated(self, pilot: Sequence[Evidence]) -> Strategy: ...
 
 
@@ -87,11 +97,18 @@ def outcome_label(seen: Evidence) -> StepLabel:
 
 
 def replay(strategy: Strategy, recorded: Evidence) -> Evidence:
-    """What the strategy would have seen, had it drawn from the recorded streams; as far as they go."""
+    """What the strategy would have seen, had it drawn from the recorded streams.
+
+    A stream that ends before the strategy has had enough is closed there, as it was when it was recorded.
+    """
     shown = list(recorded.free or [0] * len(recorded.draws))
+    closed: frozenset[int] = frozenset()
     while True:
-        seen, before = recorded.head(shown), sum(shown)
+        seen = recorded.head(shown)._replace(closed=closed)
         for t in strategy.probes(seen):
-            shown[t] += shown[t] < len(recorded.draws[t])
-        if sum(shown) == before:
+            if shown[t] < len(recorded.draws[t]):
+                shown[t] += 1
+            else:
+                closed |= {t}
+        if shown == [len(draws) for draws in seen.draws] and closed == seen.closed:
             return seen

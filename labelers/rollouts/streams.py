@@ -16,15 +16,13 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from labelers.rollouts.samples import FreeDraw
+from samplers.cached import Answer
 from samplers.engine import Completion, EngineError, Message, Request, Sampling
 from store.ids import derived_seed
 from verifiers.math import verify
 from verifiers.policy import Policy
 
 MANY = 16  # rejected rollouts; fewer may all be too long for the model
-
-Rejected = Callable[[Request, Completion], None]
-Sample = Callable[[Iterable[Request], Rejected], Iterator[tuple[Request, Completion]]]
 
 
 class Reader(Protocol):
@@ -97,27 +95,35 @@ class Stream:
         return [reader for reader in readers if not reader.outstanding]
 
 
-def run(readers: Iterable[Reader], sample: Sample, sampling: Sampling, reading: Policy) -> int:
-    """Draw what the readers want, until none wants more; their streams grow in place.
+@dataclass(slots=True)
+class Draws:
+    """How rollouts are drawn, and how many came of it; one for all the runs of a labeler."""
 
-    Returns how many rollouts the engine rejected; that it rejects many and takes none is an EngineError.
-    """
-    queue = deque(readers)
-    refused: list[Completion] = []
-    answered = 0
+    source: Callable[..., Iterator[Answer]]  # `sample_through` with ledger and engine given
+    sampling: Sampling
+    reading: Policy
+    answered: int = 0
+    rejected: int = 0
 
-    def reject(request: Request, said: Completion) -> None:
-        refused.append(said)
-        queue.extend(request.tag.reject(request.sample_index))
+    def run(self, readers: Iterable[Reader]) -> None:
+        """Draw what the readers want, until none wants more; their streams grow in place.
 
-    # An engine that found the queue empty and did not ask again is given what came into it since.
-    while queue:
-        for request, said in sample(_Requests(queue, sampling), reject):
-            answered += 1
-            queue += request.tag.add(request.sample_index, said, reading)
-    if len(refused) >= MANY and not answered:
-        raise EngineError(f"every one of {len(refused)} rollouts was rejected; the first: {refused[0].error}")
-    return len(refused)
+        That the engine rejects many rollouts and has taken none is an EngineError.
+        """
+        queue, reasons = deque(readers), list[str]()
+
+        def reject(request: Request, said: Completion) -> None:
+            reasons.append(said.error)
+            queue.extend(request.tag.reject(request.sample_index))
+
+        # An engine that found the queue empty and did not ask again is given what came into it since.
+        while queue:
+            for request, said in self.source(_Requests(queue, self.sampling), rejected=reject):
+                self.answered += 1
+                queue += request.tag.add(request.sample_index, said, self.reading)
+        self.rejected += len(reasons)
+        if self.rejected >= MANY and not self.answered:
+            raise EngineError(f"every one of {self.rejected} rollouts was rejected; the last: {reasons[-1]}")
 
 
 class _Requests:

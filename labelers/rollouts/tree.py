@@ -74,6 +74,8 @@ class TreeSearch:
     def __post_init__(self) -> None:
         if self.n < 1 or self.searches < 1 or self.budget < self.n or self.length < 1:
             raise ValueError(f"tree search: need n, searches, length >= 1 and budget >= n; got {self}")
+        if not (0 < self.alpha <= 1 and 0 < self.beta <= 1 and self.c_puct >= 0):
+            raise ValueError(f"tree search: need 0 < alpha, beta <= 1 and c_puct >= 0; got {self}")
 
     def grow(self, samples: Sequence[FreeDraw], split: Split) -> Growth:
         """A problem's tree; its root has the samples for rollouts where there are any, or N of its own."""

@@ -5,6 +5,9 @@ rollout continue it. So a solution with the right answer is its own witness and 
 scanned from the left, each step by `first-success`, up to the first step without a success: of all the dead
 steps only that one costs its N rollouts.
 
+A prefix that the engine takes no rollout from, or whose rollouts decide nothing, is passed over; its label is
+null unless a later success proves it.
+
 What follows the first negative step is labelled False without having been drawn from (method "after-error"):
 the labels mark the first error, as those of the "Lessons" recipe do (arXiv 2501.07301, which drops the steps
 behind it).
@@ -14,7 +17,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 from labelers.rollouts.exhaustive import DEFAULT_ROLLOUTS
 from labelers.rollouts.first_success import settled, step_label, up_to_success
@@ -33,8 +35,8 @@ class Witness:
             raise ValueError(f"witness: need n >= 1 and wave >= 1; got {self}")
 
     def probes(self, seen: Evidence) -> Sequence[int]:
-        open_steps = (t for t in range(*bounds(seen, self.n)) if len(seen.draws[t]) < self.n)
-        return [t for t in islice(open_steps, 1) for _ in range(min(self.wave, self.n - len(seen.draws[t])))]
+        first = next(iter(undrawn(seen, self.n)), None)
+        return [] if first is None else [first] * min(self.wave, self.n - len(seen.draws[first]))
 
     def read(self, seen: Evidence) -> Evidence:
         return up_to_success(replay(self, seen))
@@ -50,13 +52,19 @@ def bounds(seen: Evidence, n: int) -> tuple[int, int]:
     return good, min((t for t in steps[good:] if settled(seen.draws[t], n) is False), default=len(steps))
 
 
+def undrawn(seen: Evidence, n: int) -> list[int]:
+    """The prefixes between the bounds that can still be asked for draws."""
+    return [t for t in range(*bounds(seen, n)) if len(seen.draws[t]) < n and t not in seen.closed]
+
+
 def closed_labels(seen: Evidence, n: int, method: str) -> list[StepLabel]:
     """True before the last success, False from the first negative on, and null between them."""
     good, bad = bounds(seen, n)
     drawn = [step_label(draws, n, method) for draws in seen.draws]
     proven = [label if label.label else _proven(label) for label in drawn[:good]]
-    lost = [label if label.label is False else _lost(drawn[bad], label) for label in drawn[bad + 1 :]]
-    return [*proven, *drawn[good : bad + 1], *lost, outcome_label(seen)]
+    after = [*drawn[bad + 1 :], outcome_label(seen)] if bad < len(drawn) else []
+    lost = [label if label.label is False else _lost(drawn[bad], label) for label in after]
+    return [*proven, *drawn[good : bad + 1], *(lost or [outcome_label(seen)])]
 
 
 def _proven(label: StepLabel) -> StepLabel:

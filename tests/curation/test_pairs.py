@@ -87,6 +87,15 @@ def test_keeping_other_constraints_is_not_keeping_more() -> None:
     assert paired.pairs.rejected == {"better_in_part": 2}
 
 
+def test_parts_of_different_checks_are_not_compared() -> None:
+    rows = [("p0", 0.5, [1.0, 0.0], None, "constraints"), ("p1", 0.25, None, None, "constraints")]
+    table = pl.DataFrame(rows, schema=SCORES, orient="row")
+    with pytest.raises(
+        InputError, match=r"prompt p have different numbers of parts \(p0 2, p1 0\); score all"
+    ):
+        preference_scored(prompts("p"), completions(p=["a", "b"]), table, ALL)
+
+
 def test_only_one_prompt_is_compared_with_itself() -> None:
     paired = preference_scored(
         prompts("p", "q"), completions(p=["a"], q=["b", "c"]), scores(p=[9], q=[1, 2]), ALL

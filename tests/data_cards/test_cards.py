@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from made_run import made_run
 
 from data_cards.cards import dataset_card, model_card
+from data_cards.labels import rates
 from data_cards.render import cell, fenced
 from data_cards.run import Run
-from data_cards.summary import number, percent, points, rates, size_category
+from data_cards.summary import number, percent, points, size_category
 from store.shards import write_table
 from store.tables import OUTCOME, PREFERENCE, RANKING, STEPWISE
 
@@ -72,6 +73,21 @@ def test_a_judge_that_labelled_no_pair_is_not_called_a_label() -> None:
         assert ("Judged preferences" in card) == expected
 
 
+def test_ties_and_margins_of_several_units_are_pointed_out() -> None:
+    run = made_run()
+    pairs = run.datasets["preference"]["train"]
+    rows = pl.int_range(pl.len()) < 3
+    mixed = pairs.with_columns(
+        soft=pl.when(rows).then(0.5).otherwise(1.0),
+        margin=pl.when(rows).then(0.0).otherwise(2.0),
+        evidence=pl.when(pl.int_range(pl.len()) % 2 == 0).then(pl.lit("rating")).otherwise(pl.lit("judge")),
+    )
+    card = dataset_card(replace(run, datasets={**run.datasets, "preference": {"train": mixed}}))
+    assert "3 preference rows are ties" in card and "(judge, rating)" in card
+    plain = dataset_card(run)
+    assert "are ties" not in plain and "in units of" not in plain
+
+
 def test_a_local_model_folder_is_named_without_its_path() -> None:
     run = made_run()
     recipe = run.recipe | {"engine": {"kind": "vllm", "model": "/home/someone/models/policy"}}
@@ -88,6 +104,17 @@ def test_the_card_tells_how_the_set_was_made(card: str) -> None:
         "| held out | 30 |",
         "5-grams (all of them in texts of up to 8 words, 60 % from 30 words)",
         "Judge against the verifier:",
+        r"| length coefficient | +0.400 \[+0.200, +0.600\] of 240 |",
+        "| critic | vllm | org/policy | not recorded |",
+        "| strategy | changepoint |",
+        "| calibrated repair rate | 2 to 4 % |",
+        "| rollouts a solution | 5.6 |",
+        "| retention | 55.6 % |",
+        "| with error | 50.0 % before, 25.0 % after |",
+        "| margin ≥ 0 | 30.0 % \\[22.0 %, 40.0 %\\] of 90 |",
+        "| left out: length gap | 100 |",
+        "| agreed | 2 | 100.0 % | 100.0 % | 100.0 % | – | – |",
+        "Only solutions on which all labelers agree were kept",
         "![Best-of-n accuracy by method](best_of_n.svg)",
         'load_dataset("me/mine", "outcome", split="train")',
     ):

@@ -14,7 +14,7 @@ from kept_constraints import answer_keeping
 from flows.constrain import _constrained
 from flows.engines import close_engines
 from flows.recipe import ConstrainStage, load_recipe, validate_recipe
-from flows.run import _chain
+from flows.run import chain
 from flows.stage import perform_here, run_stages
 from labelers.verdicts import last_user_text
 from store.errors import InputError
@@ -35,7 +35,7 @@ BOTH, ONE, NONE = "A river is long.", "A river, a lake.", "A lake, a sea."
 def run(folder: Path, recipe) -> Path:
     """All stages, here and without a server."""
     manifest = Manifest.open(folder)
-    for stages in _chain(folder, recipe):
+    for stages in chain(folder, recipe):
         run_stages(folder, recipe, stages, manifest, perform_here)
     return folder
 

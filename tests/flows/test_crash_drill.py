@@ -28,7 +28,8 @@ engine: {kind: openai, model: world, base_urls: ["URL"], max_concurrency: 2}
 prompts: {source: world, n_train: 40, n_test: 8, planted_leaks: 3}
 sample: {n: 6, n_test: 6, max_tokens: 200}
 vote: {}
-rollout: {n: 3, strategy: exhaustive, solutions_per_prompt: 2, max_tokens: 200}
+rollout: {budget: 12, solutions_per_prompt: 4, max_tokens: 200}
+critique: {}
 build: {pairs_per_prompt: 2}
 """
 
@@ -52,7 +53,7 @@ def keys_of(body: dict) -> list[set[str]]:
     return [
         {
             call_key(Named(), Request(tuple(messages), sampling, body["seed"] + i, index, prefill))
-            for index in range(6)
+            for index in range(12)
         }
         for i in range(body["n"])
     ]

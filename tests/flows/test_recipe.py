@@ -5,6 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flows.recipe import load_recipe, recipe_names
+from flows.recipe.labels import OPTIONS
+from labelers.rollouts.strategies import STRATEGIES, strategy_for
 from store.errors import InputError
 
 MINIMAL = """
@@ -14,6 +16,8 @@ prompts: {source: world, n_train: 4, n_test: 2}
 sample: {n: 2}
 build: {sets: [outcome]}
 """
+
+VALUES = {"n": 4, "threshold": 0.25, "stop": 0.8, "budget": 10, "repair": 0.05, "audit": True}
 
 
 def recipe_file(tmp_path, text):
@@ -98,6 +102,58 @@ def test_a_set_that_cannot_be_applied_says_so(tmp_path, override):
 def test_sections_that_contradict_each_other_are_refused_before_anything_runs(tmp_path, change, message):
     with pytest.raises(InputError, match=message):
         load_recipe(recipe_file(tmp_path, MINIMAL.replace(*change)))
+
+
+LABELLED = MINIMAL + "rollout: {max_prompts: 2}\njudge: {}\ncritique: {}\n"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (["rollout.n=4"], "`n` is an option of exhaustive and first-success .* strategy is changepoint"),
+        (["rollout.strategy=bisect", "rollout.stop=0.8"], "`stop` is an option of changepoint"),
+        (["rollout.strategy=witness", "rollout.threshold=0.5"], "`threshold` is an option of exhaustive"),
+        (["rollout.segment=separator"], "`separator` and `segment: separator` belong together"),
+        (["rollout.separator=<s>"], "`separator` and `segment: separator` belong together"),
+        (["rollout.completers=[{model: a}, {model: a}]"], "two completers are the same"),
+        (["rollout.completers=[{model: a}]", "rollout.siblings=true"], "siblings are the policy's own"),
+        (["rollout.siblings=true", "rollout.temperature=0.5"], "must have the rollouts' temperature"),
+        (["rollout.tree={}"], "`tree` searches by bisection"),
+        (["rollout.strategy=bisect", "rollout.tree={}"], "no critique reads"),
+        (["rollout.strategy=bisect", "rollout.n=9", "rollout.tree={budget: 8}"], "tree.budget is less"),
+        (["rollout=null"], "`critique` is compared with"),
+        (["critique.samples=4"], "samples above 1 need a temperature"),
+        (["judge.samples=4"], "samples above 1 need a temperature"),
+        (["judge.panel=[{model: a}]"], "at least two judges"),
+        (["judge.panel=[{model: a}, {model: a}, {model: b}]"], "two judges of the panel are the same"),
+        (["judge.panel=[{model: a}, {model: b}]"], "a majority needs an odd panel"),
+        (["judge.panel=[{model: a}, {model: b}]", "judge.combine=dawid-skene"], "at least three judges"),
+        (["judge.panel=[{model: a}, {model: b}]", "judge.engine={model: c}"], "not both"),
+        (["judge.criteria=[honesty, safety]"], "several are for mode: rating"),
+        (["prompts={source: processbench, path: x.json}"], "`recorded: {}` instead of `sample`"),
+    ],
+)
+def test_labelers_that_could_not_do_what_is_asked_are_refused(tmp_path, changes, message):
+    path = recipe_file(tmp_path, LABELLED)
+    assert load_recipe(path).rollout.strategy == "changepoint"
+    with pytest.raises(InputError, match=message):
+        load_recipe(path, changes)
+
+
+def test_options_of_a_strategy_are_those_that_were_given(tmp_path):
+    path = recipe_file(tmp_path, LABELLED)
+    changes = ["rollout.strategy=exhaustive", "rollout.n=4", "rollout.threshold=0.25"]
+    assert load_recipe(path).rollout.options == {}
+    assert load_recipe(path, changes).rollout.options == {"n": 4, "threshold": 0.25}
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_every_option_of_the_recipe_is_one_of_the_strategies_it_is_for(name):
+    given = {option: value for option, value in VALUES.items() if name in OPTIONS[option]}
+    strategy_for(name, **given)
+    for option in VALUES.keys() - given.keys():
+        with pytest.raises(ValueError, match="has no option"):
+            strategy_for(name, **{option: VALUES[option]})
 
 
 @given(st.text(max_size=200))

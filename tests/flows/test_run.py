@@ -41,7 +41,7 @@ engine: {{kind: openai, model: world, base_urls: ["URL"], max_concurrency: 4}}
 sample: {{n: 4, n_test: 4, max_tokens: 200}}
 vote: {{}}
 judge: {{template: policy, pairs_per_prompt: 1, max_tokens: 8, logprobs: 5}}
-rollout: {{n: 4, solutions_per_prompt: 2, max_tokens: 200}}
+rollout: {{solutions_per_prompt: 2, max_tokens: 200}}
 build: {{pairs_per_prompt: 2}}
 """
 JUDGED, STEP = "Which solution is right?", "assistant"
@@ -140,7 +140,7 @@ def test_status_and_show_tell_what_is_there(finished, capsys, monkeypatch):
     assert "rollout" in status and "touches_eval_set 3" in status
     assert main(["show", "run", "-n", "2"]) == 0
     shown = capsys.readouterr().out
-    assert "evidence: verifier" in shown and "own answer" in shown
+    assert "evidence: verifier" in shown and "own answer" in shown and "first error by rollouts" in shown
 
 
 def test_a_second_run_asks_nobody(go_on):
@@ -264,6 +264,15 @@ ENGINE = 'kind: openai, model: world, base_urls: ["URL"], max_concurrency: 4'
         ("n_train: 20", "n_trian: 20", "did you mean 'n_train'"),
         ("build:", "train: {base: /no/such/model}\nbuild:", "there is no folder /no/such/model"),
         ("template: policy", "template: parwise", "parwise"),
+        ("template: policy", "template: rating", "rating"),
+        ("template: policy", "mode: rating, criteria: [kindness]", "kindness"),
+        (
+            "template: policy",
+            f"combine: agree, panel: [{{{ENGINE}}}, {{{ENGINE}1}}]",
+            "two judges are called",
+        ),
+        ("build:", "critique: {template: crtique}\nbuild:", "crtique"),
+        ("{solutions", "{checker: arithmetik, solutions", "rollout.checker: no checker 'arithmetik'"),
     ],
 )
 def test_bad_input_is_one_clear_message_before_anything_is_spent(

@@ -48,7 +48,7 @@ def test_gsm8k_vllm_goes_from_sampling_to_best_of_n(flows, rows):
         "gsm8k-vllm",
         "decontaminate.against=[{name: local, path: eval.jsonl, field: question}]",
         *("sample.n=4", "sample.n_test=4", "sample.max_tokens=100", "sample.system=null"),
-        *("rollout.n=2", "rollout.solutions_per_prompt=2", "rollout.max_tokens=100"),
+        *("rollout.budget=6", "rollout.solutions_per_prompt=2", "rollout.max_tokens=100"),
         "evaluate.best_of=[1, 4]",
     )
     for name, schema in (("preference", PREFERENCE), ("outcome", OUTCOME), ("stepwise", STEPWISE)):

@@ -273,7 +273,7 @@ def test_permission_and_references_are_checked_again_when_the_prompts_stage_is_c
 
 def test_rollouts_are_refused_where_math_alone_does_not_decide(tmp_path):
     engine = {"kind": "openai", "model": "m", "base_urls": ["http://127.0.0.1:9/v1"]}
-    rollout = {"engine": engine}
+    rollout = {"completers": [engine]}
     with pytest.raises(InputError, match="rollout: .*by choice"):
         checked(tmp_path, [ROWS[0], ROWS[3]], rollout=rollout)
     with pytest.raises(InputError, match="rollout: .*by math and instructions"):

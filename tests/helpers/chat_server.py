@@ -46,8 +46,10 @@ def failure(status: int, message: str = "no", **headers: str) -> web.Response:
 class ChatServer:
     """Runs in a thread; `behaviour(body, number)` answers call `number`, counted from 0."""
 
-    def __init__(self, behaviour: Behaviour = well_behaved, owner: str = "somebody") -> None:
-        self.behaviour, self.owner = behaviour, owner
+    def __init__(
+        self, behaviour: Behaviour = well_behaved, owner: str = "somebody", failing_looks: int = 0
+    ) -> None:
+        self.behaviour, self.owner, self.failing_looks = behaviour, owner, failing_looks
         self.bodies: list[dict[str, Any]] = []
         self.keys: set[str | None] = set()
         self.in_flight = self.most_in_flight = 0
@@ -69,6 +71,13 @@ class ChatServer:
         started.set()
         self._loop.run_forever()
         self._loop.run_until_complete(self._runner.cleanup())
+        self._loop.run_until_complete(self._end_hanging())
+
+    async def _end_hanging(self) -> None:
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
 
     async def _start(self) -> None:
         app = web.Application()
@@ -81,6 +90,9 @@ class ChatServer:
         self.url = f"http://127.0.0.1:{site._server.sockets[0].getsockname()[1]}/v1"  # type: ignore[union-attr]
 
     async def _models(self, request: web.Request) -> web.Response:
+        if self.failing_looks:
+            self.failing_looks -= 1
+            return failure(503)
         return web.json_response(
             {"object": "list", "data": [{"id": "m", "object": "model", "owned_by": self.owner}]}
         )

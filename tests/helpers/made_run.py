@@ -12,6 +12,7 @@ from curation import sets
 from curation.decontamination import decontaminate
 from curation.evalsets import eval_set_from_prompts
 from curation.evidence import labels_from_verdicts
+from curation.pairs import preference
 from data_cards.examples import labelled_solutions, scored_solutions
 from data_cards.run import Run
 from evaluators.best_of_n import curves, summary
@@ -32,7 +33,7 @@ def made_run(hostile: str = "") -> Run:
     found = decontaminate(prompts, {"held out": eval_set_from_prompts("held out", prompts)})
     labels = labels_from_verdicts(verdicts)
     built = {
-        "preference": sets.preference(prompts, completions, labels),
+        "preference": preference(prompts, completions, labels)[:2],
         "outcome": sets.outcome(prompts, completions, labels),
         "ranking": sets.ranking(
             prompts, completions, labels.select("completion_id", score=pl.col("label").cast(pl.Float64))
@@ -57,14 +58,17 @@ def made_run(hostile: str = "") -> Run:
         contamination=found.report,
         eval_sets=found.totals.to_dicts(),
         judge={
-            "bias": _BIAS,
-            "calibration": _CALIBRATION,
+            "judges": {f"org/judge{hostile}": {"bias": _BIAS, "calibration": _CALIBRATION}},
             "template": f"Which is better? {{a}} or {{b}} {hostile}",
         },
         label_quality={
-            "against_correctness": step_agreement(marks, exact)._asdict(),
-            "against_solvability": step_agreement(marks, marks)._asdict(),
-            "first_error": processbench([1, -1, 2, -1], [1, -1, 1, -1])._asdict(),
+            "rollouts": {
+                "solutions": 4,
+                "against_correctness": step_agreement(marks, exact)._asdict(),
+                "against_solvability": step_agreement(marks, marks)._asdict(),
+                "first_error": processbench([1, -1, 2, -1], [1, -1, 1, -1])._asdict(),
+            },
+            "agreed": {"solutions": 2, "first_error": processbench([1, -1], [1, -1])._asdict()},
         },
         instructions={"system prompt": f"Think step by step. {hostile}"},
         solutions=labelled_solutions(prompts, completions, verdicts, steps, truth),
@@ -200,8 +204,19 @@ def _manifest(n: int, accounts: list[Account], hostile: str) -> dict[str, Any]:
         "judge": record(
             Account("judge", 160, 96, {"order_flip": 44, "tie": 12, "unparsed": 8}), 12.5, 11.9, 320
         ),
-        "rollout/0000": record(Account("rollout", n, 360, {"not_chosen": n - 360}), 88.0, 85.2, 5200),
-        **{f"build/{a.stage}": record(a, 0.3) for a in accounts},
+        "vote": record(Account("vote", n, n), 0.4, audit=_AUDIT),
+        "rollout/0000": record(
+            Account("rollout", n, 360, {"not_chosen": n - 360}), 88.0, 85.2, 5200, **_rollouts(0.02, hostile)
+        ),
+        "rollout/0001": record(Account("rollout", 0, 0), 8.0, 5.2, 20, **_rollouts(0.04, hostile)),
+        "critique/0000": record(
+            Account("critique", 360, 350), 9.0, 8.2, 350, replies={"rows": 360, "unparsed": 10}
+        ),
+        "consensus": record(Account("consensus", 360, 200, {"other step": 160}), 0.2, **_CONSENSUS),
+        **{
+            f"build/{a.stage}": record(a, 0.3, **(_PAIRS if a.stage == "preference" else {}))
+            for a in accounts
+        },
         **{f"train/{m}": record(Account(f"train/{m}", 400, 400), 40.0, 38.5) for m in ("bt", "orm", "prm")},
         "evaluate": record(Account("best_of_n", 240, 240), 1.4),
     }
@@ -213,7 +228,8 @@ def _manifest(n: int, accounts: list[Account], hostile: str) -> dict[str, Any]:
         "decontaminate": {"ngram": 5, "threshold": 0.6},
         "sample": {"n": 8},
         "judge": {"template": "pairwise"},
-        "rollout": {"n": 8},
+        "rollout": {"strategy": "changepoint"},
+        "critique": {"template": "critique"},
         "train": {"models": ["bt", "orm", "prm"], "lr": 1e-3, "epochs": 1},
     }
     return {"recipe": recipe, "seed": 0, "code_version": "0.1.0", "stages": stages}
@@ -223,12 +239,43 @@ def _rate(rate: float, n: int) -> dict[str, Any]:
     return {"rate": rate, "n": n, "low": rate - 0.05, "high": rate + 0.05}
 
 
+def _rollouts(repair: float, hostile: str) -> dict[str, Any]:
+    return {
+        "strategy": {"name": "changepoint", "stop": 0.9, "repair": repair},
+        "rollouts": 1000,
+        "solutions": 180,
+        "tokens": 20000,
+        "undecided": 3,
+        "checker": {"name": f"own.py{hostile}", "checked": 40, "wrong": 2},
+    }
+
+
+_AUDIT = {
+    "thresholds": [
+        {"min_margin": 0.0, "n": 90, "wrong": 27, "false_positive_rate": 0.3, "low": 0.22, "high": 0.4},
+        {"min_margin": 0.75, "n": 0, "wrong": 0, "false_positive_rate": None, "low": None, "high": None},
+    ]
+}
+_CONSENSUS = {
+    "solutions": 360,
+    "kept": 200,
+    "retention": 200 / 360,
+    "dropped": {"other step: critique": 160},
+    "with_error": {"before": 0.5, "after": 0.25},
+    "positive_steps": {"before": 0.6, "after": 0.8},
+    "agreement": {"critique": 0.556},
+}
+_PAIRS = {
+    "pairs": {"stage": "pairs", "in": 500, "out": 400, "rejected": {"length_gap": 100}},
+    "length_gap": {"longer_chosen": 0.6, "mean_log_ratio": 0.05, "mean_abs_log_ratio": 0.2},
+}
 _BIAS = {
     "pairs": 160,
     "rejected": {"order_flip": 44, "tie": 12, "unparsed": 8},
     "first_position": _rate(0.61, 280),
     "longer_wins": _rate(0.55, 96),
     "position_bias_logits": 0.412,
+    "length_coefficient": {"estimate": 0.4, "se": 0.1, "n": 240, "low": 0.2, "high": 0.6},
     "self_judging": True,
 }
 _CALIBRATION = {

@@ -3,9 +3,10 @@
     python world_server.py PORT_FILE LOG_FILE
 
 Asked to judge two solutions, it prefers the right one, with log-probabilities of both letters if they are
-wanted. Sample i of a request is a function of (messages, prefill, seed + i) alone, so an interrupted
-and an uninterrupted client must end up with the same texts. Every answered request is a line
-of the log, written before the answer goes out. It calls itself vLLM because it can continue
+wanted; called by the model name `contrary`, the wrong one. It ranks a right solution first, rates it 9 and a
+wrong one 2, and finds the first wrong step. Sample i of a request is a function of (messages, prefill,
+seed + i) alone, so an interrupted and an uninterrupted client must end up with the same texts. Every answered
+request is a line of the log, written before the answer goes out. It calls itself vLLM because it can continue
 an assistant turn.
 """
 
@@ -34,6 +35,10 @@ JUDGE_PROMPTS = (
         re.DOTALL,
     ),
 )
+QUESTION = re.compile(r"<question>\n(.*?)\n</question>", re.DOTALL)
+CANDIDATE = re.compile(r"<candidate_([A-Z])>\n(.*?)\n</candidate_[A-Z]>", re.DOTALL)
+ANSWER = re.compile(r"<answer>\n(.*?)\n</answer>", re.DOTALL)
+STEP = re.compile(r"<step_\d+>\n(.*?)\n</step_\d+>", re.DOTALL)
 _log_lock = threading.Lock()
 
 
@@ -48,9 +53,10 @@ def solution(problem: world.Problem, prefill: str, seed: int) -> str:
     return f"The answer is {answer}."
 
 
-def judgement(question: str, a: str, b: str) -> dict:
+def judgement(question: str, a: str, b: str, contrary: bool) -> dict:
     """The verdict on two solutions, in four tokens."""
     problem = world.parse(question.strip())
+    a, b = (b, a) if contrary else (a, b)
     right = [text.endswith(f"The answer is {problem.answer}.") for text in (a, b)]
     letter = "C" if right[0] == right[1] else "A" if right[0] else "B"
     likely = {"A": 0.4, "B": 0.4} if letter == "C" else {x: 0.9 if x == letter else 0.1 for x in "AB"}
@@ -67,18 +73,36 @@ def judgement(question: str, a: str, b: str) -> dict:
     return {"text": f"Judged.\n[[{letter}]]", "logprobs": {"content": content}}
 
 
-def draw(messages: list[dict], seed: int) -> dict:
-    """One answer: a verdict where two solutions are shown, else a solution or the rest of one."""
-    shown = next((found for form in JUDGE_PROMPTS if (found := form.match(messages[0]["content"]))), None)
+def opinion(text: str) -> str | None:
+    """The last line of a ranking, a rating or a critique; None where nothing of the kind is asked."""
+    asked = QUESTION.search(text)
+    candidates, answer, steps = CANDIDATE.findall(text), ANSWER.search(text), STEP.findall(text)
+    if asked is None or not (candidates or answer or steps):
+        return None
+    problem = world.parse(asked[1])
+    if steps:
+        return f"\\boxed{{{world.first_error(problem, [step.strip() for step in steps])}}}"
+    right = f"The answer is {problem.answer}."
+    if answer:
+        return "[[9]]" if answer[1].endswith(right) else "[[2]]"
+    return f"[[{next((letter for letter, shown in candidates if shown.endswith(right)), 'A')}]]"
+
+
+def draw(messages: list[dict], seed: int, model: str) -> dict:
+    """One answer: a verdict where solutions are shown, else a solution or the rest of one."""
+    text = messages[0]["content"]
+    shown = next((found for form in JUDGE_PROMPTS if (found := form.match(text))), None)
     if shown:
-        return judgement(*shown.groups())
+        return judgement(*shown.groups(), model == "contrary")
+    if said := opinion(text):
+        return {"text": f"Looked at it.\n{said}"}
     prefill = messages[-1]["content"] if messages[-1]["role"] == "assistant" else ""
     problem = world.parse(messages[0]["content"].strip())
     return {"text": solution(problem, prefill, derived_seed("server", messages, seed))}
 
 
 def reply(body: dict) -> dict:
-    drawn = [draw(body["messages"], body["seed"] + i) for i in range(body["n"])]
+    drawn = [draw(body["messages"], body["seed"] + i, body["model"]) for i in range(body["n"])]
     choices = [
         {
             "index": i,
@@ -106,7 +130,8 @@ class Handler(BaseHTTPRequestHandler):
     log_file: Path
 
     def do_GET(self) -> None:
-        self._send({"object": "list", "data": [{"id": "world", "object": "model", "owned_by": "vllm"}]})
+        models = [{"id": name, "object": "model", "owned_by": "vllm"} for name in ("world", "contrary")]
+        self._send({"object": "list", "data": models})
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from labelers.adaptive import majority_is_clear, sample_until_clear, samples_until_clear
 from labelers.votes import cast_ballot, largest_two, merged, vote
 from samplers.cached import Budget, BudgetExhausted
-from samplers.engine import REJECTED, Completion, Request
+from samplers.engine import REJECTED, Completion, EngineError, Request
 from samplers.sample import sample_prompts
 from store.ids import content_id
 from store.ledger import Ledger
@@ -160,6 +160,48 @@ def test_a_prompt_that_the_engine_rejects_is_not_asked_again(ledger: Ledger) -> 
     engine = Guesser()
     found = sample_until_clear(engine, ledger, prompts("endless 1", "sure 1.0"), n_max=40)
     assert found.height == 4 and engine.calls == 8
+
+
+class Picky(Guesser):
+    """Rejects every sample of a hard prompt after its first four."""
+
+    def _answer(self, request: Request) -> Completion:
+        if request.sample_index >= 4 and "hard" in self.render(request):
+            return Completion("", "", REJECTED, 0, 0, error="gave up after 6 attempts")
+        return super()._answer(request)
+
+
+@pytest.mark.parametrize("flight", [1, 1000])
+def test_later_samples_that_the_engine_rejects_cost_no_answer(flight: int, ledger: Ledger) -> None:
+    table = prompts("sure 1.0", "hard 0.3")
+    for _ in range(2):  # the second time all answers come from the ledger
+        assert sample_until_clear(Picky(flight), ledger, table, n_max=40).height == 8
+
+
+def test_an_engine_that_rejects_everything_is_an_error(ledger: Ledger) -> None:
+    with pytest.raises(EngineError, match="every one of 4 requests was rejected; the first: longer than"):
+        sample_until_clear(Guesser(), ledger, prompts("endless 1"), n_max=40)
+
+
+class Full(Guesser):
+    """Answers the oldest request first and asks for more as soon as it has room."""
+
+    passes = 0
+
+    def sample(self, requests: Iterable[Request]) -> Iterator[tuple[Request, Completion]]:
+        self.passes += 1
+        source = iter(requests)
+        waiting = list(islice(source, self.flight))
+        while waiting:
+            request = waiting.pop(0)
+            yield request, self._answer(request)
+            waiting += islice(source, self.flight - len(waiting))
+
+
+def test_an_engine_that_has_found_the_queue_empty_is_given_what_comes_later(ledger: Ledger) -> None:
+    engine = Full(flight=1000)
+    sample_until_clear(engine, ledger, prompts(*MIXED), n_max=40)
+    assert engine.passes == 1
 
 
 def test_a_run_that_was_interrupted_repeats_no_call(ledger: Ledger) -> None:

@@ -50,6 +50,15 @@ def test_only_solutions_with_one_first_error_are_kept() -> None:
     assert (report["solutions"], report["kept"], report["retention"]) == (8, 2, 0.25)
 
 
+@pytest.mark.parametrize("name", ["critique", "first_error", "completion_id", "reason", "by x"])
+def test_a_labeler_may_have_any_name(name: str) -> None:
+    kept, report = agree(
+        steps(a=[True, False], b=[True, False]), {name: found(a=1, b=0), "x": found(a=1, b=1)}
+    )
+    assert kept == ["a"]
+    assert report["agreement"] == {name: 1 / 2, "x": 1.0}
+
+
 def test_the_class_balance_before_and_after_is_reported() -> None:
     table = steps(a=[True, False], b=[False, False], c=[True, True], d=[True, True], e=[None, True])
     report = agree(table, {"critique": found(a=1, b=1, c=-1, d=0, e=-1)}).report

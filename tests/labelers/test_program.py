@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from labelers.arithmetic import CONFIDENCE
 from labelers.program import CHECKS, apply, check_facts, check_steps, checker_for
 from labelers.rollouts.labels import first_errors
 from store.tables import PROMPTS, STEPS
@@ -46,11 +47,19 @@ def test_a_wrong_equation_makes_its_step_and_all_after_it_false() -> None:
     after = apply(SOLUTION, checks)
     assert after.schema == STEPS
     assert after["label"].to_list() == [True, False, False, False]
-    assert after["soft"].to_list() == [0.7, 0.0, 0.0, 0.0]
-    assert after["confidence"].to_list() == [0.9, 1.0, 1.0, 1.0]
+    assert after["soft"].to_list() == pytest.approx([0.7, *[1 - CONFIDENCE] * 3])
+    assert after["confidence"].to_list() == [0.9, *[CONFIDENCE] * 3]
     assert after["method"].to_list() == ["mc", "program", "program", "program"]
     assert after["value"].to_list() == [0.5] * 4  # a policy may still get home
     assert first_errors(after)["first_error"].to_list() == [1]
+
+
+def test_a_label_that_was_surer_of_the_mistake_stays_as_sure() -> None:
+    sure = steps(a=[("4 * 2 = 9", False), ("4 * 2 = 9", True)])
+    sure = sure.with_columns(soft=pl.lit(0.01), confidence=pl.lit(0.99))
+    after = apply(sure, check_steps(sure, PROMPT, checker_for("arithmetic")))
+    assert after["soft"].to_list() == [0.01, 0.01]
+    assert after["confidence"].to_list() == [0.99, CONFIDENCE]  # .99 was for True
 
 
 def test_an_earlier_mistake_that_rollouts_found_stays_the_first_one() -> None:
@@ -83,7 +92,7 @@ _CASES = st.dictionaries(
 @given(_CASES)
 def test_labels_turn_false_exactly_from_the_first_step_found_wrong(cases: dict[str, list]) -> None:
     table = steps(**{name: [("x", label) for label, _ in case] for name, case in cases.items()})
-    rows = [(name, t, right) for name, case in cases.items() for t, (_, right) in enumerate(case)]
+    rows = [(name, t, right, 1.0) for name, case in cases.items() for t, (_, right) in enumerate(case)]
     after = apply(table, pl.DataFrame(rows, schema=CHECKS, orient="row"))
     found = {(i, t): label for i, t, label in after.select("completion_id", "step_index", "label").rows()}
     for name, case in cases.items():
@@ -123,6 +132,7 @@ def test_a_checker_of_your_own_sees_the_steps_in_order_and_the_prompt(own: Path)
     checks = check_steps(SOLUTION.reverse(), PROMPT, checker)
     assert checks["right"].to_list() == [True, False, None, False]
     assert checker.name == "checks.py:even"
+    assert apply(SOLUTION, checks)["confidence"].to_list() == [0.9, 1.0, 1.0, 1.0]
 
 
 def test_changed_code_is_another_checker(own: Path) -> None:

@@ -97,24 +97,36 @@ def test_a_separator_ends_its_step_and_stays_in_it():
 @pytest.mark.parametrize(
     "steps",
     [
-        ["It is 3.5 m. ", "Is it? ", "Yes! ", '"Good." ', "So we go on... and stop."],
-        ["She pays $5. ", "He has $6 left. ", "Done."],
-        ["Let $x = 1. Y$ and \\(a. B\\) hold.  ", "Then \\[ c = 2. D \\] follows."],
-        ["Add the parts, e.g. Two and three. ", "See Fig. 3, Eq. (4) and No. 5. ", "No. ", "Dr. Who vs. Me."],
-        ["1. First add. ", "It is 5. ", "Then go on.\n", "2. Double it.\n\n", "(a) B.\n", "b. C"],
-        ["The line goes through A. ", "Then B"],
+        ["It is 3.5 m.", " Is it?", " Yes!", ' "Good."', " So we go on... and stop."],
+        ["She pays $5.", " He has $6 left.", " Done."],
+        ["Let $x = 1. Y$ and \\(a. B\\) hold.", "  Then \\[ c = 2. D \\] follows."],
+        ["Add the parts, e.g. Two and three.", " See Fig. 3, Eq. (4) and No. 5.", " No.", " Dr. Who vs. Me."],
+        ["1. First add.", " It is 5.", " Then go on.\n", "2. Double it.\n\n", "(a) B.\n", "b. C"],
+        ["The line goes through A.", " Then B"],
+        ["The U.S. Army and J. K. Rowling met A. E. Smith.", " Then B"],
         ["Total: 5\n", "Next line\r\n", "x = 3. no capital follows"],
+        ["It is 5.  \n \n", "  Then 6."],
         ["你好。", "再见！", "好"],
-        ["It is approx. Five and w.r.t. X it holds. ", "Ok"],
+        ["It is approx. Five and w.r.t. X it holds.", " Ok"],
     ],
 )
 def test_sentences_end_where_a_reader_would_end_them(steps):
     assert split_steps("".join(steps), SENTENCE) == steps
 
 
-@pytest.mark.parametrize("text", [".", "\\[", "$", " ", ". ", "$a", "\n", "a.b ", "1. ", "$$", ".\u201d"])
-def test_a_long_hostile_text_is_cut_in_linear_time(text):
-    assert "".join(split_steps(text * 50_000, SENTENCE)) == text * 50_000
+@given(text=TEXTS)
+def test_no_sentence_leaves_a_blank_at_the_end_of_a_prefix(text):
+    assert all(step.endswith("\n") or step == step.rstrip() for step in split_steps(text, SENTENCE)[:-1])
+
+
+@each_split
+@pytest.mark.parametrize(
+    "text", [".", "\\[", "$", " ", ". ", "$a", "\n", " \n", "a.b ", "1. ", "A. ", "$$", ".\u201d", "ки", "*"]
+)
+@pytest.mark.parametrize("head", ["", "Step 1"])
+def test_a_long_hostile_text_is_cut_in_linear_time(split, text, head):
+    long = head + text * 50_000
+    assert "".join(split_steps(long, split)) == long
 
 
 def test_an_empty_text_has_no_steps():

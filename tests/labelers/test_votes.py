@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from labelers.proportions import wilson
 from labelers.votes import audit_pseudo_gold, pseudo_gold, vote
+from store.errors import InputError
 from store.tables import COMPLETIONS, VOTES
 
 
@@ -180,6 +181,15 @@ def test_the_audit_judges_no_majority_without_a_readable_reference() -> None:
     found = audit_pseudo_gold(votes, golds)
     assert (found["prompts"], found["with_gold"], found["tied"]) == (4, 2, 1)
     assert (found["undecided"], found["audited"]) == (1, 0)
+
+
+def test_a_reference_given_twice_counts_once_and_two_of_them_are_refused() -> None:
+    votes = vote(pl.concat([_voted("a", 4, 0), _voted("b", 3, 1)]))
+    twice = pl.DataFrame({"prompt_id": ["a", "a", "b"], "answer": ["3", "3", "3"]})
+    assert audit_pseudo_gold(votes, twice) == audit_pseudo_gold(votes, twice.unique())
+    assert audit_pseudo_gold(votes, twice)["prompts"] == 2
+    with pytest.raises(InputError, match="prompt 'a' has the references '3' and '4'; keep one"):
+        audit_pseudo_gold(votes, pl.DataFrame({"prompt_id": ["a", "b", "a"], "answer": ["4", "3", "3"]}))
 
 
 @given(_TEXTS, st.sampled_from(["3", "x+1", None]))

@@ -133,6 +133,14 @@ def test_a_rejected_request_is_counted_and_given_to_nobody(
     assert len(ledger) == 2  # with a longer context the same request may be answered
 
 
+def test_a_second_pass_over_rejected_requests_is_no_worse_than_the_first(ledger: Ledger) -> None:
+    requests = [*many(20), ask("too long"), ask("too long, too")]
+    for asked in (22, 2, 2):
+        engine = CountingEngine()
+        assert len(list(sample_through(ledger, engine, requests))) == 20
+        assert len(engine.asked) == asked
+
+
 def test_an_engine_that_rejects_everything_is_an_error(ledger: Ledger) -> None:
     with pytest.raises(EngineError, match="every one of 2 requests was rejected; the first: longer than"):
         list(sample_through(ledger, CountingEngine(), [ask("too long"), ask("too long, too")]))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -48,6 +50,10 @@ def asks(n: int, samples: int = 1, **more: Any) -> list[Request]:
     ]
 
 
+def ask(question: str) -> Request:
+    return Request(({"role": "user", "content": question},), Sampling())
+
+
 def texts(engine: OpenAIEngine, requests: list[Request]) -> list[str]:
     return sorted(done.text for _, done in engine.sample(requests))
 
@@ -59,12 +65,27 @@ def failing_first(n: int, fail: Callable[[], web.StreamResponse]) -> Behaviour:
     return behaviour
 
 
+class Growing:
+    """Requests that come one by one; it has run dry when none is waiting."""
+
+    def __init__(self, *first: Request) -> None:
+        self.waiting = deque(first)
+
+    def __iter__(self) -> Iterator[Request]:
+        return self
+
+    def __next__(self) -> Request:
+        if not self.waiting:
+            raise StopIteration
+        return self.waiting.popleft()
+
+
 def test_consecutive_samples_are_one_request_and_every_sample_gets_its_own_answer(opened: Opener) -> None:
     with ChatServer() as server:
         requests = asks(5, samples=3)
         done = {id(r): c for r, c in opened(server).sample(requests)}
         assert [done[id(r)].text for r in requests] == [f"q{r.seed // 100} {r.seed}" for r in requests]
-        assert [(b["n"], b["seed"]) for b in server.bodies] == [(3, 100 * i) for i in range(5)]
+        assert sorted((b["n"], b["seed"]) for b in server.bodies) == [(3, 100 * i) for i in range(5)]
         assert {c.n_tokens for c in done.values()} == {3}
 
 
@@ -72,6 +93,7 @@ def test_what_is_sent_is_the_request_and_no_key_that_was_not_named(
     opened: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-not-for-this-server")
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "Authorization: Bearer sk-nor-this")
     sampling = Sampling(temperature=0.3, top_p=0.9, max_tokens=5, stop=("\n",), logprobs=2)
     with ChatServer() as server:
         list(opened(server).sample([Request(({"role": "user", "content": "q"},), sampling, 4)]))
@@ -121,6 +143,49 @@ def test_no_more_requests_are_in_flight_than_allowed(opened: Opener) -> None:
     with ChatServer(slow) as server:
         assert len(texts(opened(server, max_concurrency=5), asks(40))) == 40
         assert server.most_in_flight == 5
+
+
+def test_requests_that_follow_from_answers_are_asked_in_the_same_call_and_side_by_side(
+    opened: Opener,
+) -> None:
+    async def slow(body: dict[str, Any], number: int) -> web.StreamResponse:
+        await asyncio.sleep(0.02)
+        return await well_behaved(body, number)
+
+    with ChatServer(slow) as server:
+        source = Growing(ask("q"))
+        answered = []
+        for request, _ in opened(server).sample(source):
+            answered.append(request.messages[0]["content"])
+            if len(answered[-1]) < 3:
+                source.waiting += [ask(answered[-1] + letter) for letter in "abc"]
+        assert sorted(answered) == sorted(
+            {"q", *"qa qb qc".split(), *(f"q{a}{b}" for a in "abc" for b in "abc")}
+        )
+        assert server.most_in_flight >= 3
+
+
+def test_what_follows_from_a_request_that_was_put_aside_is_asked_too(opened: Opener) -> None:
+    with ChatServer(failing_first(4, lambda: failure(503))) as server:
+        source = Growing(ask("q"))
+        answered = []
+        for _, said in opened(server, max_attempts=3).sample(source):
+            answered.append(said.text)
+            source.waiting += [ask("next")] if len(answered) == 1 else []
+        assert answered == ["q 0", "next 0"]
+        assert len(server.bodies) == 6  # three attempts, put aside, one more failure, answered; what follows
+
+
+def test_samples_that_come_when_the_source_had_run_dry_are_merged_like_all_others(opened: Opener) -> None:
+    with ChatServer() as server:
+        first, *rest = asks(1, samples=4)
+        source = Growing(first)
+        answered = []
+        for _, said in opened(server).sample(source):
+            answered.append(said.text)
+            source.waiting += rest if len(answered) == 1 else []
+        assert sorted(answered) == ["q0 0", "q0 1", "q0 2", "q0 3"]
+        assert [(body["seed"], body["n"]) for body in server.bodies] == [(0, 1), (1, 3)]
 
 
 def test_calls_are_spread_over_servers(opened: Opener) -> None:
@@ -219,6 +284,64 @@ def test_a_request_that_breaks_the_server_does_not_end_the_others(opened: Opener
         assert len(done) == 30
 
 
+def test_several_such_requests_do_not_end_the_others_even_one_at_a_time(opened: Opener) -> None:
+    async def poisoned(body: dict[str, Any], number: int) -> web.StreamResponse:
+        bad = body["messages"][-1]["content"] in ("q3", "q7", "q9")
+        return failure(500, "cannot digest") if bad else await well_behaved(body, number)
+
+    with ChatServer(poisoned) as server:
+        for concurrency in (1, 4):
+            engine = opened(server, max_concurrency=concurrency, max_attempts=3)
+            done = {r.messages[0]["content"]: c for r, c in engine.sample(asks(12, samples=2))}
+            assert [q for q, c in sorted(done.items()) if c.finish_reason == REJECTED] == ["q3", "q7", "q9"]
+            assert len(done) == 12
+            assert "gave up after 3 attempts" in done["q7"].error
+
+
+def test_a_request_that_was_unlucky_is_asked_again_when_the_others_are_done(opened: Opener) -> None:
+    asked: list[str] = []
+
+    async def unlucky(body: dict[str, Any], number: int) -> web.StreamResponse:
+        asked.append(body["messages"][-1]["content"])
+        fails = asked[-1] == "q3" and asked.count("q3") <= 4
+        return failure(503) if fails else await well_behaved(body, number)
+
+    with ChatServer(unlucky) as server:
+        assert len(texts(opened(server, max_concurrency=2, max_attempts=3), asks(20))) == 20
+        assert asked[-1] == "q3"
+        assert asked.count("q3") == 5  # three attempts, put aside, one more failure, answered
+
+
+def test_an_empty_answer_is_asked_for_again_before_it_is_believed(opened: Opener) -> None:
+    async def mute(body: dict[str, Any], number: int) -> web.StreamResponse:
+        said = reply(body, body["n"])
+        for choice in said["choices"]:
+            if number < 2 and choice["index"] == 1 or body["messages"][0]["content"] == "q1":
+                choice["message"]["content"] = "" if number else None
+        return web.json_response(said)
+
+    with ChatServer(mute, owner="vllm") as server:
+        engine = opened(server, max_concurrency=1, max_attempts=3)
+        assert texts(engine, asks(1, samples=3)) == ["q0 0", "q0 1", "q0 2"]
+        assert [body["seed"] for body in server.bodies] == [0, 1]  # only the one that was empty
+        assert texts(engine, asks(2)[1:]) == [""]
+        assert len(server.bodies) == 2 + 3
+        # The rest of a text may well be nothing.
+        assert texts(engine, asks(2, prefill="So")[1:]) == [""]
+        assert len(server.bodies) == 2 + 3 + 1
+
+
+def test_text_of_another_type_is_never_taken_for_text(opened: Opener) -> None:
+    async def numbers(body: dict[str, Any], number: int) -> web.StreamResponse:
+        said = reply(body, 1)
+        if number == 0:
+            said["choices"][0]["message"]["content"] = 7
+        return web.json_response(said)
+
+    with ChatServer(numbers) as server:
+        assert texts(opened(server), asks(1)) == ["q0 0"]
+
+
 def test_a_dead_server_ends_the_run_clearly_and_what_had_finished_is_kept(
     opened: Opener, ledger: Ledger
 ) -> None:
@@ -232,6 +355,25 @@ def test_a_dead_server_ends_the_run_clearly_and_what_had_finished_is_kept(
     with ChatServer() as server:
         list(sample_through(ledger, opened(server), asks(40)))
         assert len(server.bodies) == 30
+
+
+def test_a_run_that_failing_servers_ended_is_closed_without_a_word(
+    opened: Opener, caplog: pytest.LogCaptureFixture
+) -> None:
+    with ChatServer(failing_first(10_000, lambda: failure(503))) as server:
+        engine = opened(server, max_concurrency=32, max_attempts=3)
+        with pytest.raises(EngineError, match="gave up after 3 attempts"):
+            texts(engine, asks(100))
+        engine.close()
+        gc.collect()  # asyncio tells of a lost task when it goes
+    assert [record.getMessage() for record in caplog.records if record.name == "asyncio"] == []
+
+
+def test_a_server_that_stumbles_at_the_start_is_looked_at_again(opened: Opener) -> None:
+    with ChatServer(failing_looks=2) as server:
+        assert texts(opened(server), asks(1)) == ["q0 0"]
+    with ChatServer(failing_looks=9) as server, pytest.raises(InputError, match="503"):
+        texts(opened(server), asks(1))
 
 
 def test_a_failing_server_is_benched_and_comes_back(opened: Opener) -> None:

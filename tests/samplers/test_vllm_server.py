@@ -62,6 +62,16 @@ def test_log_probabilities_equal_those_in_process(server_engine: Engine, vllm_en
             assert place == pytest.approx(other, abs=1e-3)
 
 
+def test_a_choice_binds_the_server_as_it_binds_the_engine(server_engine: Engine, vllm_engine: Engine) -> None:
+    requests = asked(Sampling(temperature=0, max_tokens=12, logprobs=3, choice=("[[A]]", "[[B]]")))
+    served, in_process = said(server_engine, requests), said(vllm_engine, requests)
+    for name, done in served.items():
+        assert done.text in ("[[A]]", "[[B]]")
+        assert done.text == in_process[name].text
+        for place, other in zip(done.logprobs, in_process[name].logprobs, strict=True):
+            assert place == pytest.approx(other, abs=1e-3)
+
+
 def test_a_prompt_longer_than_the_context_is_rejected(server_engine: Engine) -> None:
     long = Request(({"role": "user", "content": "x" * 600},), Sampling(max_tokens=8))
     done = list(server_engine.sample([*asked(Sampling(max_tokens=8)), long]))

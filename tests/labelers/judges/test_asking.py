@@ -186,6 +186,22 @@ def test_the_last_attempt_of_each_sample_counts():
     assert last_attempts(rows, "id", "sample_index")["raw"].to_list() == ["=a", "=b", None]
     counts = {"replies": 3, "retried": 1, "unparsed": 0, "unanswered": 1}
     assert tally(rows, "verdict") == counts
+    refused = rows.with_columns(
+        raw=pl.when(pl.col("attempt") == 1).then(None).otherwise("raw"),
+        verdict=pl.when(pl.col("attempt") == 1).then(pl.lit("unparsed")).otherwise("verdict"),
+    )
+    assert tally(refused, "verdict") == counts | {"replies": 2, "unanswered": 2}  # and not unparsed as well
+    covered = rows.with_columns(logprob_a=pl.Series([None, -0.1, None, None]))
+    assert tally(covered, "verdict", "logprob_a") == counts | {"uncovered": 1}
     still = rows.with_columns(verdict=pl.lit(None, dtype=pl.String))
     assert tally(still, "verdict") == counts | {"unparsed": 1}
     assert tally(rows.clear(), "verdict") == dict.fromkeys(counts, 0)
+
+
+def test_two_judges_of_one_name_are_refused():
+    """Else the second attempt of one would take the place of the other's first."""
+    rows = pl.DataFrame(
+        {"id": ["x", "x", "x"], "judge": ["j"] * 3, "sample_index": [0] * 3, "attempt": [0, 0, 1]}
+    )
+    with pytest.raises(InputError, match="two replies to one question .*'x'.*names of their own"):
+        last_attempts(rows, "id", "judge", "sample_index")

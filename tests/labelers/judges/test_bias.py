@@ -75,6 +75,8 @@ def test_sampled_verdicts_in_both_orders_remove_the_position_bias(judged, seen):
     for column in ("soft", "mean_verdict"):
         after = agreed[column] - pl.Series(truth)
         assert abs(after.mean()) < 0.05 * injected
+        # A constant would have no bias either, but the whole variance of the truth for an error.
+        assert (after**2).mean() < 0.25 * pl.Series(truth).var()
     assert bias_report(rows, seen.completions)["position_bias_logits"] == pytest.approx(1.5, rel=0.1)
 
 

@@ -1,7 +1,11 @@
 """What is shown together follows from content alone, and every completion gets its turn."""
 
+from collections import Counter
+
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 from scripted_judge import tables
 
@@ -45,6 +49,19 @@ def test_right_wrong_pairs_hold_one_of_each_and_spread_over_the_completions():
     assert everything.height == 3 * 4 * 4
     sides = [known[a] for a in everything["a_id"]]
     assert 0.2 < sides.count("correct") / len(sides) < 0.8
+
+
+@given(st.integers(1, 6), st.integers(1, 6), st.integers(1, 40))
+def test_no_completion_is_used_again_while_one_of_its_side_waits(n_right, n_wrong, limit):
+    _, completions = tables(1, n_right + n_wrong)
+    right = pl.when(pl.col("sample_index") < n_right).then(pl.lit("correct")).otherwise(pl.lit("incorrect"))
+    verdicts = completions.select("completion_id", "prompt_id", verdict=right)
+    pairs = choose_pairs(completions, verdicts, limit, mode="right-wrong")
+    assert pairs.height == min(limit, n_right * n_wrong) and pairs.is_unique().all()
+    uses = Counter(pairs["a_id"].to_list() + pairs["b_id"].to_list())
+    for verdict in ("correct", "incorrect"):
+        counts = [uses[i] for i in verdicts.filter(verdict=verdict)["completion_id"]]
+        assert max(counts) - min(counts) <= 1
 
 
 def test_equal_texts_are_never_paired():

@@ -26,7 +26,15 @@ from store.ledger import Ledger
         ("gpt-4.1-mini", {"gpt"}),
         ("openai/gpt-oss-20b", {"gpt"}),
         ("o3-mini", {"gpt"}),
+        ("gpt2-xl", {"gpt"}),
+        ("Skywork-o1-Open-Llama-3.1-8B", {"llama"}),
+        ("Marco-o1", set()),
         ("claude-opus-4", {"claude"}),
+        ("amazon.nova-pro-v1:0", {"nova"}),
+        ("stabilityai/stablelm-zephyr-3b", {"stablelm"}),
+        ("HuggingFaceH4/zephyr-7b-beta", {"mistral"}),
+        ("NousResearch/Hermes-3-Llama-3.1-8B", {"llama"}),
+        ("checkpoint-500@0f31c2aa", set()),
         ("microsoft/phi-4", {"phi"}),
         ("THUDM/chatglm3-6b", {"glm"}),
         ("01-ai/Yi-34B", {"yi"}),
@@ -44,9 +52,13 @@ def test_a_name_tells_its_families(model, expected):
 
 def test_relatives_share_a_family_and_a_stranger_is_kin_to_itself_alone():
     assert same_family("Qwen/Qwen3-8B", "deepseek-ai/DeepSeek-R1-Distill-Qwen-7B")
-    assert not same_family("Qwen/Qwen3-8B", "meta-llama/Llama-3-8B")
+    assert same_family("Qwen/Qwen3-8B", "meta-llama/Llama-3-8B") is False
     assert same_family("house-model", "house-model")
-    assert not same_family("house-model", "other-model")
+
+
+def test_a_name_that_tells_no_family_leaves_it_open():
+    assert same_family("house-model", "other-model") is None
+    assert same_family("Qwen/Qwen3-8B", "final") is None and same_family("final", "Qwen/Qwen3-8B") is None
 
 
 def met(tmp_path, kin, models=("Qwen/Qwen3-8B", "meta-llama/Llama-3-8B"), n_prompts=150):
@@ -93,3 +105,14 @@ def test_without_mixed_pairs_or_without_truth_there_is_no_gap(tmp_path):
     assert alone["self_family_gap"]["estimate"] is None and alone["own_family_wins"]["n"] == 0
     strangers = met(tmp_path, 0.25, models=("claude-3",), n_prompts=5)
     assert strangers["own_family"] is False and strangers["own_family_judged"]["rate"] == 0.0
+    assert strangers["own_family_unknown"] == 0
+
+
+def test_writers_without_a_known_family_are_not_called_strangers(tmp_path):
+    unknown = met(tmp_path, 0.25, models=("sft-policy",), n_prompts=5)
+    assert unknown["own_family"] is None and unknown["own_family_judged"]["n"] == 0
+    assert unknown["own_family_unknown"] == 5 * 6 and unknown["own_family_wins"]["n"] == 0
+    some = met(tmp_path, 0.125, models=("Qwen/Qwen3-8B", "sft-policy"), n_prompts=5)
+    assert some["own_family"] is True
+    # of six pairs one is between unknown writers; the five others have one of the judge's family
+    assert some["own_family_unknown"] == 5 and some["own_family_judged"]["rate"] == 1.0

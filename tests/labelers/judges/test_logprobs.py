@@ -19,9 +19,9 @@ def logs(*tokens: dict[str, float]) -> list[Place]:
 
 def test_letters_are_read_at_the_verdict_and_not_at_their_first_mention() -> None:
     spoken = logs(
-        {"A": 0.9, "B": 0.1}, {" is": 1.0}, {"\n": 1.0}, {"[[": 1.0}, {"B": 0.7, "A": 0.25}, {"]]": 1.0}
+        {"A": 0.9, "B": 0.1}, {" is.": 1.0}, {"\n": 1.0}, {"[[": 1.0}, {"B": 0.7, "A": 0.25}, {"]]": 1.0}
     )
-    reply = "A is\n[[B]]"
+    reply = "A is.\n[[B]]"
     found = letter_logprobs(reply, spoken, parse_verdict(reply).at, "AB")
     assert found == pytest.approx([math.log(0.25), math.log(0.7)])
 

@@ -1,6 +1,7 @@
 """Pairwise judging with simulated judges whose accuracy and biases are known."""
 
 import math
+import random
 from collections import Counter
 
 import polars as pl
@@ -189,7 +190,8 @@ def test_several_samples_give_the_majority_of_both_orders_their_mean_and_a_soft_
         ("AB", "AB", None, "tie"),
         ("ttA", "ttA", None, "tie"),
         ("tAA", "BAA", "A", None),
-        ("A??", "A", "A", None),
+        ("A?", "A", "A", None),
+        ("A??", "A", None, "unparsed"),  # less than half of an order is not the judge's opinion
         ("A", "???", None, "unparsed"),
     ],
 )
@@ -218,15 +220,17 @@ def test_majorities_means_and_odds_match_a_count_by_hand(ab, ba):
         count = Counter(said.replace("?", ""))
         n, wins = sum(count.values()), count["A"] + count["t"] / 2
         top = [letter for letter in count if count[letter] == max(count.values())]
-        majorities.append(top[0] if len(top) == 1 and top != ["t"] else "tie" if n else "?")
+        majority = top[0] if len(top) == 1 and top != ["t"] else "tie"
+        majorities.append(majority if 2 * n >= len(said) else "?")
         means.append(wins / n if n else None)
         odds.append((wins + 0.5) / (n - wins + 0.5) if n > 1 else None)
     readable = "?" not in majorities
     agreed = readable and majorities[0] == majorities[1] != "tie"
     assert row["preference"] == (majorities[0] if agreed else None)
     assert row["mean_verdict"] == (pytest.approx(sum(means) / 2) if readable else None)
-    root = math.sqrt(odds[0] * odds[1]) if None not in odds else None
+    root = math.sqrt(odds[0] * odds[1]) if readable and None not in odds else None
     assert row["soft"] == (pytest.approx(root / (1 + root)) if root else None)
+    assert row["soft_from"] == ("verdicts" if root else None)
 
 
 @given(st.floats(-6, 6), st.floats(-6, 6), st.integers(1, 3))
@@ -235,6 +239,33 @@ def test_a_position_bias_that_adds_to_the_logit_cancels_exactly(quality, bias, s
     row = agreement(ab="A" * samples, ba="A" * samples, logits=logits)
     assert row["soft"] == pytest.approx(sigmoid(quality))
     assert row["position_bias"] == pytest.approx(bias, abs=1e-9)
+
+
+def test_log_probabilities_that_one_reply_lacks_are_used_in_neither_order():
+    """A judge sure of A to .99 in both orders has no position bias."""
+    rows = rows_of(ab="AAAA", ba="AAAA", logits={"ab": math.log(99), "ba": math.log(99)})
+    lacking = (pl.col("order") == "ba") & (pl.col("sample_index") == 0)
+    rows = rows.with_columns(pl.when(~lacking).then(pl.col("logprob_a", "logprob_b")))
+    row = consensus(rows).row(0, named=True)
+    assert (row["soft_from"], row["position_bias"]) == ("verdicts", 0.0)
+    assert row["soft"] == pytest.approx(4.5 / 5)  # (4 + 1/2) / (4 + 1) in both orders
+
+
+def test_the_order_of_rows_changes_no_digit():
+    rng = random.Random(1)
+    frames = []
+    for p in range(100):
+        said = ["".join(rng.choice("ABt?") for _ in range(5)) for _ in "ab"]
+        rows = rows_of(*said).with_columns(prompt_id=pl.lit(f"p{p}"))
+        frames.append(
+            rows.with_columns(logprob_a=pl.Series(rng.random() - 1 for _ in range(10)), logprob_b=-1.0)
+        )
+    rows = pl.concat(frames)
+    expected = consensus(rows)
+    assert expected["soft_from"].null_count() < 50
+    for seed in range(10):
+        shuffled = rows.sample(fraction=1, shuffle=True, seed=seed)
+        assert_frame_equal(consensus(shuffled), expected, check_exact=True)
 
 
 def test_judging_again_asks_nothing_and_other_rows_change_nothing(ledger, form):
@@ -292,10 +323,33 @@ def test_five_levels_are_read_as_sides_and_a_tie(ledger):
             judge, ledger, choose_pairs(completions), completions, prompts, "pairwise_five_level"
         )
         assert set(rows["verdict"]) == verdicts
+        row = consensus(rows).row(0, named=True)
+        assert row["rejected"] == ("tie" if verdicts == {"tie"} else "order_flip")
+        assert row["soft"] == 0.5 and row["soft_from"] == "verdicts"
     three = judge_pairs(
         ScriptedJudge(lambda _: "[[A>B]]"), ledger, choose_pairs(completions), completions, prompts
     )
     assert set(three["verdict"]) == {"unparsed"}
+
+
+@pytest.mark.parametrize(
+    ("ab", "ba", "odds"), [("A>>B", "B>>A", 7), ("A>B", "B>A", 3), ("A>>B", "B>A", 21**0.5)]
+)
+def test_much_better_counts_for_three_verdicts(ledger, ab, ba, odds):
+    """(3 + 1/2) / (1/2) = 7 to one against (1 + 1/2) / (1/2) = 3 to one."""
+    prompts, completions = tables(1, 2)
+    (pair,) = choose_pairs(completions).rows(named=True)
+    text = dict(completions.select("completion_id", "text").iter_rows())[pair["a_id"]]
+
+    def say(request):
+        first = request.messages[0]["content"].split("<solution_a>")[1].split("</solution_a>")[0]
+        return f"[[{ab if first.strip() == text else ba}]]"
+
+    template = "pairwise_five_level"
+    rows = judge_pairs(ScriptedJudge(say), ledger, choose_pairs(completions), completions, prompts, template)
+    assert sorted(rows["strength"]) == sorted(3 if ">>" in said else 1 for said in (ab, ba))
+    row = consensus(rows).row(0, named=True)
+    assert row["preference"] == "A" and row["soft"] == pytest.approx(odds / (1 + odds))
 
 
 def test_candidates_cannot_speak_for_the_judge(ledger):

@@ -41,8 +41,9 @@ def consensus_of(ballots, judges=JUDGES, soft=None):
                 "judge": judge,
                 "template_hash": "t",
             }
-            row |= {"preference": preference, "rejected": rejected, "n_judgements": 2}
-            rows.append(row | {"soft": soft[i][judge] if soft else None, "position_bias": 0.5})
+            row |= {"preference": preference, "rejected": rejected, "n_judgements": 2, "position_bias": 0.5}
+            p = soft[i][judge] if soft else None
+            rows.append(row | {"soft": p, "soft_from": "logprobs" if p else None})
     return pl.DataFrame(rows, schema=CONSENSUS)
 
 
@@ -55,19 +56,15 @@ def said(ballots, how, **options):
 
 def test_agreement_is_of_all_judges_and_a_majority_of_more_than_half_of_the_panel():
     ballots = ["AAA", "AAB", "ABf", "Aff", "BBu", "ttA", "ttt", "fuf", "BB "]
-    disagree = "judges_disagree"
-    assert said(ballots, "agree") == [
-        "A",
-        disagree,
-        disagree,
-        disagree,
-        disagree,
-        disagree,
-        "tie",
-        "no_opinion",
-        disagree,
-    ]
-    assert said(ballots, "majority") == ["A", "A", disagree, disagree, "B", "tie", "tie", "no_opinion", "B"]
+    no, few = "judges_disagree", "too_few_votes"
+    assert said(ballots, "agree") == ["A", no, no, few, few, no, "tie", "no_opinion", few]
+    assert said(ballots, "majority") == ["A", "A", no, few, "B", "tie", "tie", "no_opinion", "B"]
+
+
+def test_votes_that_agree_are_not_called_a_disagreement():
+    for how in ("agree", "majority"):
+        facts = combine(consensus_of(["Auu", "AuA", "fBu"][: 3 if how == "majority" else 2]), how).facts
+        assert "judges_disagree" not in facts["rejected"] and facts["percent_agreement"] in (1.0, None)
 
 
 def test_weights_let_one_good_judge_outvote_two_poor_ones_and_doubt_is_abstained_from():
@@ -218,6 +215,7 @@ def test_a_panel_that_counts_votes_passes_on_what_its_judges_say_themselves():
     soft = [{"ann": 0.9, "bob": 0.8, "cyd": None}, {"ann": None, "bob": None, "cyd": None}]
     rows = combine(consensus_of(["AAA", "AAA"], soft=soft), "majority").opinions
     assert rows["soft"].to_list() == [pytest.approx(0.85), None]
+    assert rows["soft_from"].to_list() == ["logprobs", None]
     assert rows["position_bias"].to_list() == [0.5, 0.5] and rows["n_judgements"].to_list() == [6, 6]
     assert set(rows["judge"]) == {"panel"} and rows["template_hash"].n_unique() == 1
 

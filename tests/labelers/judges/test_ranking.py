@@ -105,7 +105,9 @@ def test_a_bias_of_places_that_adds_to_the_log_probabilities_cancels_exactly(
 def test_a_judge_that_only_looks_at_the_place_tells_no_candidates_apart(ledger, form):
     rows = ranked(ledger, form, biased(0.0, (0.0, 2.0, 0.0, 0.0), logprobs=False))
     assert by_worth(scores(rows)) == [[0.25] * 4] * 3
-    assert wins_by_place(rows) == [0.0, 1.0]
+    assert wins_by_place(rows) == [0.0, 1.0, 0.0, 0.0]
+    small = ranked(ledger, form, biased(0.0, (2.0, 0.0), logprobs=False), n_prompts=1, size=2)
+    assert wins_by_place(pl.concat([rows, small])) == [0.0, 1.0, 0.0, 0.0]  # groups of one size alone
 
 
 def test_without_logprobs_the_score_is_the_share_of_rotations_won(ledger, form):
@@ -148,11 +150,40 @@ def test_a_rotation_counts_once_however_many_of_its_samples_were_read(ledger, fo
     """Of a judge that always says B, so that every candidate wins one rotation."""
 
     def say(request):
+        return "Hard to say." if shown(request)[0] == 0 and request.sample_index > 1 else "[[B]]"
+
+    rows = ranked(ledger, form, ScriptedJudge(say), sampling=Sampling(temperature=1.0), samples=4)
+    assert set(scores(rows)["n_read"]) == {14}
+    assert by_worth(scores(rows)) == [[0.25] * 4] * 3
+
+
+def test_a_rotation_read_in_less_than_half_of_its_samples_is_unread(ledger, form):
+    def say(request):
         return "Hard to say." if shown(request)[0] == 0 and request.sample_index else "[[B]]"
 
-    rows = ranked(ledger, form, ScriptedJudge(say), sampling=Sampling(temperature=1.0), samples=3)
-    assert set(scores(rows)["n_read"]) == {10}
-    assert by_worth(scores(rows)) == [[0.25] * 4] * 3
+    rows = ranked(ledger, form, ScriptedJudge(say), sampling=Sampling(temperature=1.0), samples=4)
+    assert scores(rows)["score"].null_count() == 12 and wins_by_place(rows) == []
+
+
+def test_places_are_counted_over_whole_groups_so_that_quality_cancels(ledger, form):
+    """A judge that sees quality alone, and is not read where the best stands first."""
+
+    def say(request):
+        odd = "question 0" in request.messages[0]["content"] and shown(request)[0] == 3
+        return "Hard to say." if odd else biased(logprobs=False).say(request)
+
+    assert wins_by_place(ranked(ledger, form, ScriptedJudge(say))) == [0.25] * 4
+
+
+def test_log_probabilities_that_one_reply_lacks_are_used_for_no_candidate_of_its_group(ledger, form):
+    def say(request):
+        lacking = "question 1" in request.messages[0]["content"] and shown(request)[0] == 2
+        return biased(1.0, logprobs=not lacking).say(request)
+
+    found = scores(ranked(ledger, form, ScriptedJudge(say)))
+    by_group = [set(group["score_from"]) for _, group in found.group_by("prompt_id")]
+    assert sorted(map(sorted, by_group)) == [["logprobs"], ["logprobs"], ["wins"]]
+    assert by_worth(found.filter(score_from="wins")) == [[0, 0, 0, 1]]
 
 
 def test_the_order_of_ids_and_of_groups_changes_nothing(ledger, form):

@@ -67,6 +67,43 @@ def test_log_probabilities_that_cover_too_little_leave_the_number_itself(ledger)
     assert set(scores(rows)["score"]) == {7.0}
 
 
+def test_an_expectation_is_never_compared_with_a_number(ledger):
+    """Two replies [[9]] whose log-probabilities cover .89 and .91: one is 9, the other would be 8.55."""
+
+    def say(request):
+        rest = {0: 0.39, 1: 0.41}.get(worth(request), 0.4)
+        place = {"9": math.log(0.5), "8": math.log(rest), "Bad": math.log(0.5 - rest)}
+        first = "question 0" in request.messages[0]["content"]
+        return "[[9]]", ({"[[": 0.0}, place, {"]]": 0.0}) if first or worth(request) else ()
+
+    rows, _ = rated(ledger, say)
+    assert rows["expected"].null_count() == 2
+    found = scores(rows)
+    assert by_worth(found) == [[9.0] * 4] * 2
+    assert set(found["score_from"]) == {"numbers"}
+    covered = scores(rows.filter(pl.col("expected").is_not_null()))
+    assert set(covered["score_from"]) == {"logprobs"} and (covered["score"] < 9).all()
+
+
+def test_an_unread_reply_has_no_expectation_to_lack(ledger):
+    def say(request):
+        place = {"7": math.log(0.6), "6": math.log(0.4)}
+        return ("[[7]]", ({"[[": 0.0}, place, {"]]": 0.0})) if worth(request) else "Hard to say."
+
+    found = scores(rated(ledger, say)[0])
+    assert by_worth(found) == [[None] + [pytest.approx(6.6)] * 3] * 2
+    assert set(found["score_from"]) == {"logprobs"}
+
+
+def test_a_completion_read_in_less_than_half_of_its_samples_has_no_score(ledger):
+    def say(request):
+        return "[[4]]" if request.sample_index < worth(request) else "Hard to say."
+
+    found = scores(rated(ledger, say, sampling=WARM, samples=4)[0])
+    assert by_worth(found) == [[None, None, 4, 4]] * 2
+    assert found["n_read"].to_list().count(1) == 2
+
+
 def test_samples_are_averaged_and_their_spread_is_kept(ledger):
     rows, _ = rated(ledger, lambda request: f"[[{5 + 2 * request.sample_index}]]", sampling=WARM, samples=3)
     found = scores(rows)

@@ -45,5 +45,9 @@ def test_every_two_scored_completions_of_a_prompt_are_compared_and_equal_ones_ti
     assert said == {("p0", "p1"): ("B", None), ("p0", "p3"): ("B", None), ("p1", "p3"): (None, "tie")}
 
 
+def test_a_difference_of_rounding_is_a_tie():
+    assert implied(scores(x=[0.1 + 0.2, 0.3]))["preference"].to_list() == [None]
+
+
 def test_scores_of_different_judges_are_not_compared():
     assert implied(scores(x=[2.0], y=[5.0])).is_empty()

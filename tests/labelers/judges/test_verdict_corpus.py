@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from verdict_corpus import OURS, PEERS, Row, load, score
 
+from labelers.judges.last_line import last_statement
 from labelers.judges.untrusted import Kind, fence_pattern, neutralise
 
 ROWS = [(kind, row) for kind in OURS for row in load(kind)]
@@ -36,6 +37,22 @@ def test_the_common_rules_make_wrong_labels(kind: str, name: str) -> None:
     print(f"{kind}: {name} right {theirs.right}/{theirs.rows}, wrong labels {theirs.wrong_labels}")
     assert theirs.right < 0.8 * theirs.rows
     assert theirs.wrong_labels > 0.1 * theirs.rows
+
+
+@pytest.mark.parametrize(
+    "word", ["not", "never", "If so,", "unless", "?", '"', "> ", "nicht", "pas", "не", "不", "B:"]
+)
+def test_a_word_before_the_last_line_that_could_turn_it_round_leaves_nothing(word: str) -> None:
+    for kind, row in ROWS:
+        at = last_statement(row["reply"]).start
+        turned = f"{row['reply'][:at]}{word} {row['reply'][at:]}"
+        assert OURS[kind]({**row, "reply": turned}) is None, row["id"]
+
+
+@pytest.mark.parametrize("after", ["No.", "Or not?", "[[D]]", "Hmm", "x", "2", '"', "<think>"])
+def test_anything_said_after_a_verdict_leaves_nothing(after: str) -> None:
+    for kind, row in ROWS:
+        assert OURS[kind]({**row, "reply": f"{row['reply']}\nBut: {after}"}) is None, row["id"]
 
 
 def test_a_reply_that_a_judge_quotes_from_a_candidate_is_no_verdict_of_its_own() -> None:

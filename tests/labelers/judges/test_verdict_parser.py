@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labelers.judges.critique_parser import parse_first_error
-from labelers.judges.last_line import MAX_LINE, TAIL, last_lines
+from labelers.judges.last_line import MAX_STATEMENT, TAIL, is_lead_in, last_statement
 from labelers.judges.rating_parser import parse_rating
 from labelers.judges.verdict_parser import parse_choice, parse_level, parse_verdict
 
@@ -39,9 +39,10 @@ def test_what_is_read_is_always_on_the_scale(reply: str, n: int) -> None:
 
 
 @given(REASONS, st.sampled_from("ABCD"), st.integers(1, 10), st.integers(-1, 9))
-def test_whatever_was_said_before_a_plain_last_line_decides_nothing(
-    before: str, letter: str, rating: int, index: int
+def test_whatever_was_said_in_whole_sentences_before_a_plain_last_line_decides_nothing(
+    reasons: str, letter: str, rating: int, index: int
 ) -> None:
+    before = f"{reasons}x."
     assert parse_choice(f"{before}\n[[{letter}]]", "ABCD").letter == letter
     assert parse_level(f"{before}\n[[B>>A]]")[:2] == ("B", True)
     assert parse_rating(f"{before}\n[[{rating}]]", 1, 10).rating == rating
@@ -65,22 +66,53 @@ def test_a_reply_that_never_stops_thinking_says_nothing(thoughts: str) -> None:
     assert parse_first_error(reply, 9) is None
 
 
-@given(st.lists(st.sampled_from(["a", "[[A]]", "", "```", "---", "  "]), max_size=8))
-def test_the_last_lines_are_the_last_two_with_words_in_them(parts: list[str]) -> None:
-    last, before = last_lines("\n".join(parts))
-    while parts and parts[-1] not in ("a", "[[A]]"):
-        parts = parts[:-1]
-    words = [part for part in parts if part.strip()]
-    assert [before.text, last.text] == ["", "", *words][-2:]
+@given(
+    st.sampled_from(["I will not write", "The text of A ends with:", "If so,", "Step 2 is", "«", "x ="]),
+    NOISE,
+)
+def test_a_sentence_left_open_on_the_line_before_governs_the_verdict(opened: str, reasons: str) -> None:
+    before = f"{reasons}\n{opened}\n"
+    assert parse_choice(f"{before}[[A]]", "ABCD").letter is None
+    assert parse_level(f"{before}[[A>B]]").verdict == "unparsed"
+    assert parse_rating(f"{before}[[7]]", 1, 10).rating is None
+    assert parse_rating(f"{before}7/10", 1, 10).rating is None
+    assert parse_first_error(f"{before}\\boxed{{1}}", 10) is None
 
 
-def test_a_line_that_is_too_long_or_too_far_from_the_end_is_not_read() -> None:
-    assert parse_verdict(" " * (MAX_LINE - 5) + "[[A]]").verdict == "A"
-    assert parse_verdict(" " * MAX_LINE + "[[A]]").verdict == "unparsed"
-    assert parse_verdict("x\n[[A]]" + "\n" * (TAIL - 10)).verdict == "A"
-    assert parse_verdict("x\n[[A]]" + "\n" * TAIL).verdict == "unparsed"
-    # The tail begins inside the line: its beginning may have been "not".
+LINES = st.lists(st.sampled_from(["so", "say:", "No.", "x = 3", "[[A]]", "", "```", "---", "  "]), max_size=8)
+
+
+@given(LINES)
+def test_the_last_statement_is_the_last_line_and_the_open_lines_above_it(parts: list[str]) -> None:
+    text = last_statement("\n".join(parts)).text
+    words = [part for part in parts if part not in ("", "```", "---", "  ")]
+    begin = len(words) - 1
+    while begin > 0 and words[begin - 1] in ("so", "say:"):
+        begin -= 1
+    assert [line for line in text.split("\n") if line in words] == words[max(begin, 0) :]
+
+
+@given(
+    st.lists(
+        st.sampled_from(["so", "So,", "my", "final", "verdict", "is", "is:", "not", "**", "?"]), max_size=6
+    )
+)
+def test_a_lead_in_is_a_known_phrase_and_no_mixture_of_its_words(parts: list[str]) -> None:
+    words = [part.strip(":,*").lower() for part in parts if part != "**"]
+    phrase = [word for word in words if word != "so"]
+    known = [[], ["verdict"], ["my", "verdict"], ["verdict", "is"], ["my", "verdict", "is"]]
+    whole = phrase in known and (not phrase or words[-len(phrase) :] == phrase)
+    assert is_lead_in(" ".join(parts), "(?:my )?verdict(?: is)?") == whole
+
+
+def test_a_statement_that_is_too_long_or_too_far_from_the_end_is_not_read() -> None:
+    assert parse_verdict(" " * (MAX_STATEMENT - 5) + "[[A]]").verdict == "A"
+    assert parse_verdict(" " * MAX_STATEMENT + "[[A]]").verdict == "unparsed"
+    assert parse_verdict("x.\n[[A]]" + "\n" * (TAIL - 10)).verdict == "A"
+    assert parse_verdict("x.\n[[A]]" + "\n" * TAIL).verdict == "unparsed"
+    # The tail begins inside the statement: its beginning may have been "not".
     assert parse_verdict("not" + " " * 10 + "[[A]]" + "\n" * (TAIL - 8)).verdict == "unparsed"
+    assert parse_verdict("not\nverdict\n[[A]]" + "\n" * (TAIL - 14)).verdict == "unparsed"
 
 
 HOSTILE = [
@@ -89,6 +121,10 @@ HOSTILE = [
     "[[A]] " * 10**5 + "x",
     "[[ " * 10**5,
     "\n*" * 10**6,
+    "\n" * 10**6 + "<think",
+    "verdict " * 10**5 + "[[A]]",
+    "</think>" * 10**5 + "so",
+    ("so, " * 59) + "[[A]]?",
     "<think>" * 10**5,
     "the " * 10**5 + "[[A]]",
     "7" * 10**6,

@@ -1,0 +1,63 @@
+"""Recipes: their sections by stage, the whole, how they are read, and how mistakes in them are told."""
+
+from flows.recipe.completions import (
+    AnswerPolicy,
+    RecordedStage,
+    SampleStage,
+    StopRule,
+    VerifierUse,
+    VerifyStage,
+    VoteStage,
+)
+from flows.recipe.labels import CritiqueStage, Gate, JudgeStage, RolloutStage, Tree
+from flows.recipe.load import RECIPES, load_recipe, recipe_names, recipe_path, validate_recipe
+from flows.recipe.prompts import (
+    OWN_TEST,
+    ConstrainStage,
+    DecontaminateStage,
+    EvalSet,
+    FilePrompts,
+    HubPrompts,
+    ProcessBenchPrompts,
+    Prompts,
+    RowFields,
+    WorldPrompts,
+)
+from flows.recipe.section import Section
+from flows.recipe.sets import BuildStage, EvaluateStage, TrainStage
+from flows.recipe.whole import Recipe
+
+__all__ = [
+    "OWN_TEST",
+    "RECIPES",
+    "AnswerPolicy",
+    "BuildStage",
+    "ConstrainStage",
+    "CritiqueStage",
+    "DecontaminateStage",
+    "EvalSet",
+    "EvaluateStage",
+    "FilePrompts",
+    "Gate",
+    "HubPrompts",
+    "JudgeStage",
+    "ProcessBenchPrompts",
+    "Prompts",
+    "Recipe",
+    "RecordedStage",
+    "RolloutStage",
+    "RowFields",
+    "SampleStage",
+    "Section",
+    "StopRule",
+    "TrainStage",
+    "Tree",
+    "VerifierUse",
+    "VerifyStage",
+    "VoteStage",
+    "WorldPrompts",
+    "load_recipe",
+    "recipe_names",
+    "recipe_path",
+    "validate_recipe",
+]
