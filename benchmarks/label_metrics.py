@@ -124,7 +124,8 @@ def _by_prompt(measured: Measured) -> NDArray[np.int64]:
     )
     found = (pl.col("true_error") == pl.col("first_error")).fill_null(False)
     wrong = pl.col("true_error") >= 0
-    rows = _predicted(measured).join(costs, on="completion_id", how="left").fill_null(0)
+    rows = _predicted(measured).join(costs, on="completion_id", how="left")
+    rows = rows.with_columns(pl.col("rollouts", "tokens").fill_null(0))
     rows = rows.with_columns(wrong=wrong, wrong_found=wrong & found, right=~wrong, right_found=~wrong & found)
     return (
         rows.group_by("prompt_id")

@@ -27,7 +27,7 @@ from store.tables import PROMPTS
 
 MODULUS = 97
 ERROR_RATES = (0.01, 0.04, 0.12, 0.35)
-USUAL, HARD = (6, 3, 2, 1), (3, 3, 3, 2)  # how common each rate is
+USUAL, HARD, LONG = (6, 3, 2, 1), (3, 3, 3, 2), (8, 3, 2, 1)
 TOKENS_PER_LINE = 12
 OPENINGS = tuple(
     " ".join(words)
@@ -44,8 +44,10 @@ class World:
     repair: float = 0.02
     steps: tuple[int, int] = (4, 10)
     completer: float = 1.0  # its error rates over the writer's
-    weights: tuple[int, ...] = USUAL
+    rates: tuple[float, ...] = ERROR_RATES
+    weights: tuple[int, ...] = USUAL  # how common each rate is
     noise: float = 0.0  # share of flipped verdicts
+    share: float = 1.0  # of the problems that a world gets: the costly ones get fewer
 
 
 WORLDS = (
@@ -54,10 +56,12 @@ WORLDS = (
     World("repair 8 %", repair=0.08),
     World("completer errs twice as often", completer=2.0),
     World("completer errs half as often", completer=0.5),
-    World("long, 8-16 steps", steps=(8, 16)),
-    World("hard, 6-12 steps", steps=(6, 12), weights=HARD),
+    World("long, 8-16 steps", steps=(8, 16), share=0.5),
+    World("hard, 6-12 steps", steps=(6, 12), weights=HARD, share=0.5),
     World("verifier noise 1 %", noise=0.01),
     World("verifier noise 5 %", noise=0.05),
+    World("extra: other error rates", rates=(0.02, 0.08, 0.2, 0.5)),
+    World("extra: long and hard, 20-30 steps", steps=(20, 30), weights=LONG, share=0.2),
 )
 
 
@@ -155,7 +159,7 @@ def chains(world: World, n: int, seed: int) -> list[Chain]:
     for _ in range(n):
         length = rng.randint(*world.steps)
         ops = tuple((rng.choice("+-*"), rng.randint(2, MODULUS - 1)) for _ in range(length))
-        rates = tuple(rng.choices(ERROR_RATES, world.weights, k=length))
+        rates = tuple(rng.choices(world.rates, world.weights, k=length))
         found.append(Chain(rng.randint(1, MODULUS - 1), ops, rates))
     return found
 

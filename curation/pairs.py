@@ -111,7 +111,7 @@ def preference_judged(
     `opinions` has a row per judge and pair: prompt_id, a_id, b_id, preference ("A", "B" or null), rejected
     (why there is no preference; `tie` is a verdict), soft (P(a preferred) or null). A pair on which judges
     differ is refused. `soft` is their mean P(chosen preferred), `margin` its log-odds, both null where no
-    judge gave log-probabilities. Completions of the same text are one completion, whichever was judged.
+    judge gave a probability. Completions of the same text are one completion, whichever was judged.
     """
     account = Account("preference_judged", completions.height)
     owner = dict(completions.select("completion_id", "prompt_id").iter_rows())

@@ -9,21 +9,18 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-import polars as pl
-
 from flows.decontaminate import CLEAN
 from flows.engines import engine_for
 from flows.progress import Meter
 from flows.recipe import Recipe
-from flows.rollout import label, pilot_file, sampled_for, settings, strategy_of, verb
+from flows.rollout import drawing, pilot_file, sampled_for, settings, strategy_of, verb
 from flows.sample import COMPLETIONS_DIR
 from flows.stage import Outcome, Stage
 from flows.verify import VERDICTS_DIR
-from labelers.rollouts.label import PILOT
+from labelers.rollouts.label import calibrate, options_of, pilot_of
 from labelers.rollouts.strategy import Piloted
 from labelers.selection import choose_solutions
 from store.accounting import Account
-from store.ids import content_id
 from store.shards import write_json
 
 
@@ -44,15 +41,12 @@ def work(run_dir: Path, recipe: Recipe, stage: Stage, completer: int) -> Outcome
     assert config
     prompts, completions, sampled = sampled_for(run_dir, recipe, COMPLETIONS_DIR, VERDICTS_DIR)
     chosen = choose_solutions(sampled, config.solutions_per_prompt, None, recipe.seed)
-    ids = sorted(chosen["completion_id"], key=lambda i: content_id("pilot", i))[:PILOT]
-    pilot = chosen.filter(pl.col("completion_id").is_in(ids))
-    account = Account(stage.name, completions.height, pilot.height)
-    account.reject("not_chosen", completions.height - pilot.height)
+    pilot = pilot_of(chosen).height
+    account = Account(stage.name, completions.height, pilot)
+    account.reject("not_chosen", completions.height - pilot)
     with Meter(stage.name, 0, "rollouts") as meter:
-        found = label(
-            run_dir, recipe, completer, strategy_of(recipe, completer), pilot, sampled, prompts, meter
-        )
-    strategy = found.facts["strategy"]
+        told = drawing(run_dir, recipe, completer, prompts, sampled, meter)
+        strategy = options_of(calibrate(solutions=chosen, strategy=strategy_of(recipe, completer), **told))
     write_json(run_dir / stage.outputs[0], strategy)
     engine = engine_for(recipe.engines_of(config)[completer])
     return Outcome(

@@ -21,7 +21,7 @@ from flows.sample import COMPLETIONS_DIR
 from flows.stage import Outcome, Stage
 from flows.verify import VERDICTS_DIR
 from labelers import program
-from labelers.rollouts.label import StepLabels, label_steps
+from labelers.rollouts.label import label_steps
 from labelers.rollouts.strategies import strategy_for
 from labelers.rollouts.strategy import Piloted, Strategy
 from labelers.selection import choose_ids, choose_solutions
@@ -84,7 +84,7 @@ def stages(run_dir: Path, recipe: Recipe, completer: int = 0) -> list[Stage]:
             found,
             (CLEAN, f"{COMPLETIONS_DIR}/{path.name}", f"{VERDICTS_DIR}/{path.name}", *pilot),
             (f"{rollouts_dir(completer)}/{path.name}", f"{steps_dir(completer)}/{path.name}"),
-            version=2,
+            version=3,
         )
         for path in sorted((run_dir / COMPLETIONS_DIR).glob("*.parquet"))
     ]
@@ -103,7 +103,8 @@ def work(run_dir: Path, recipe: Recipe, stage: Stage, completer: int) -> Outcome
     strategy = strategy_for(**read_json(run_dir / piloted[0])) if piloted else strategy_of(recipe, completer)
     engine = engine_for(recipe.engines_of(config)[completer])
     with Meter(stage.name, 0, "rollouts") as meter:
-        found = label(run_dir, recipe, completer, strategy, solutions, sampled, prompts, meter)
+        told = drawing(run_dir, recipe, completer, prompts, sampled, meter)
+        found = label_steps(solutions=solutions, strategy=strategy, **told)
     steps, checked = overruled(recipe, found.steps, prompts)
     write_table(found.rollouts, run_dir / stage.outputs[0], ROLLOUTS)
     write_table(steps, run_dir / stage.outputs[1], STEPS)
@@ -119,34 +120,26 @@ def work(run_dir: Path, recipe: Recipe, stage: Stage, completer: int) -> Outcome
     return Outcome(account, rows, engine.usage(), meter.cached, facts=facts)
 
 
-def label(
-    run_dir: Path,
-    recipe: Recipe,
-    completer: int,
-    strategy: Strategy,
-    solutions: pl.DataFrame,
-    sampled: pl.DataFrame,
-    prompts: pl.DataFrame,
-    meter: Meter,
-) -> StepLabels:
+def drawing(
+    run_dir: Path, recipe: Recipe, completer: int, prompts: pl.DataFrame, sampled: pl.DataFrame, meter: Meter
+) -> dict[str, Any]:
+    """What `label_steps` and `calibrate` are told alike: all but the solutions and the strategy."""
     config = recipe.rollout
     assert config
     engine = recipe.engines_of(config)[completer]
-    return label_steps(
-        engine_for(engine),
-        ledger_of(run_dir),
-        solutions,
-        prompts,
-        strategy,
-        Sampling(temperature=config.temperature, max_tokens=config.max_tokens),
-        recipe.seed,
-        samples=sampled,
-        use_siblings=recipe.uses_siblings(engine),
-        split=recipe.split,
-        reading=recipe.verify.policy.policy(),
-        budget=budget(),
-        progress=meter.saw,
-    )
+    return {
+        "engine": engine_for(engine),
+        "ledger": ledger_of(run_dir),
+        "prompts": prompts,
+        "sampling": Sampling(temperature=config.temperature, max_tokens=config.max_tokens),
+        "seed": recipe.seed,
+        "samples": sampled,
+        "use_siblings": recipe.uses_siblings(engine),
+        "split": recipe.split,
+        "reading": recipe.verify.policy.policy(),
+        "budget": budget(),
+        "progress": meter.saw,
+    }
 
 
 def sampled_for(

@@ -13,6 +13,9 @@ from urllib.parse import urlsplit
 
 from samplers.engine import Completion, Request, merged_logprobs
 
+# How servers say that the model came to its end; whatever else it was (a filter, an abort), the text is cut.
+_ENDED = ("stop", "eos_token", "stop_sequence")
+
 MAX_N = 16  # samples in one request: they come back together, so this is what a crash can cost
 
 
@@ -110,7 +113,7 @@ def answers(group: list[Request], response: Any) -> list[tuple[Request, Completi
 
 def _completion(choice: dict[str, Any], n_prompt: int, n_tokens: int) -> Completion:
     text = _text(choice)
-    finish_reason = "length" if choice.get("finish_reason") == "length" else "stop"
+    finish_reason = "stop" if choice.get("finish_reason") in _ENDED else "length"
     return Completion("", text, finish_reason, n_prompt, n_tokens, _logprobs(choice))
 
 

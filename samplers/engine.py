@@ -65,7 +65,7 @@ class Completion:
 
     key: str  # the ledger key, filled in by `sample_through`; an engine of ours leaves it empty
     text: str
-    finish_reason: str  # "stop", "length", or REJECTED
+    finish_reason: str  # "stop": by itself; "length": cut, for whatever reason; or REJECTED
     n_prompt_tokens: int
     n_tokens: int
     logprobs: tuple[dict[str, float], ...] = ()

@@ -5,14 +5,23 @@ posterior over e = 0..T-1 and "no error", and asks for the draw that tells most 
 
     prefix t maximising  I(success at t ; e) / (characters that a rollout from t will write)
 
-one `wave` at a time, until one e has probability `stop`, or `budget` rollouts are spent, or no draw is
-worth `gain` nats: where a prefix fails because the problem is hard, more failures tell nothing. This is
+one `wave` at a time, until one e has probability `stop`, or `budget` rollouts are spent, or, after the first
+LEAST of them, a draw is not worth its price any more,
+
+    (what the best draw tells) * (what is left to know, the entropy of e) < `gain`
+
+Where a prefix fails because the problem is hard, failures tell little; how little is too little depends on
+what there is to know, which is more in a long solution than in one whose error is all but found. This is
 probabilistic bisection; the closest published relatives are EpicPRM (arXiv 2503.02382) and SCAN (2509.16548).
 Of step t it says
 
-    label = t < MAP(e)      soft = P(e > t)      confidence = P(label)      value = P(the next draw is right)
+    soft = P(e > t)      label = soft >= 1/2      confidence = P(label)      value = P(the next draw is right)
 
-A solution with a right answer is not probed unless `audit` is set: it is itself a success of every prefix.
+so the first error is put at the median of e, the one place where no label is less likely than its contrary.
+(The mode would be right about e a little more often, but with labels that are more likely wrong than right.)
+
+A solution with a right answer is not probed unless `audit` is set: it is itself a success of every prefix,
+all its steps are labelled right (method "witness"), and their confidence is still the posterior.
 Completions of the prompt that begin with the same text are draws that cost nothing.
 
 The rates that solutions have in common are estimated from the first ones (`calibration`): how often a wrong
@@ -31,11 +40,13 @@ from labelers.rollouts.solvability import HARDNESS, Array, Draws, Rates, first_e
 from labelers.rollouts.strategy import Evidence, StepLabel, outcome_label
 
 TINY = 1e-300  # keeps 0 log 0 at 0
+LEAST = 4  # rollouts before `gain` may stop: no solution is labelled by what is usual alone
 
 
 @dataclass(frozen=True)
 class Changepoint:
-    """`stop`: a probability; `budget`: rollouts of one solution; `gain`: nats; `wave`: rollouts at a time.
+    """`stop`: a probability; `budget`: rollouts of one solution; `gain`: nats squared;
+    `wave`: rollouts at a time.
 
     `audit`: probe solutions with a right answer, too. `calibrate`: estimate what follows, the `Rates`;
     `foreign`: the rollouts are another model's than the solutions, so estimate `completer` as well.
@@ -70,13 +81,16 @@ class Changepoint:
 
     def probes(self, seen: Evidence) -> Sequence[int]:
         wanted = seen.outcome == "wrong" or (self.audit and seen.outcome == "right")
-        left = self.budget - sum(map(len, seen.draws)) + sum(seen.free)
+        spent = sum(map(len, seen.draws)) - sum(seen.free)
+        left = self.budget - spent
         if not wanted or left <= 0 or len(seen.closed) == len(seen.draws):
             return ()
         weights = first_error_weights(self.rates, as_draws(seen))
         told = information(weights)
-        told[list(seen.closed)] = 0
-        if weights[0].max() >= self.stop * weights[0].sum() or told.max() < self.gain:
+        told[list(seen.closed)] = -np.inf
+        posterior = weights[0] / weights[0].sum()
+        idle = spent >= LEAST and told.max() * entropy(posterior) < self.gain
+        if idle or posterior.max() >= self.stop:
             return ()
         return (int(np.argmax(told / _prices(seen))),) * min(self.wave, left)
 
@@ -88,12 +102,14 @@ class Changepoint:
             return [StepLabel(None, None, None, None, self.name) for _ in seen.draws] + [outcome_label(seen)]
         weights = first_error_weights(self.rates, as_draws(seen))
         posterior = weights[0] / weights[0].sum()
-        first = int(np.argmax(posterior))
-        soft = (1 - np.cumsum(posterior)).clip(0, 1)
-        values = (weights[1:].sum(1) / weights[0].sum()).clip(0, 1)
+        soft = (1 - np.cumsum(posterior)).clip(0, 1).tolist()
+        values = (weights[1:].sum(1) / weights[0].sum()).clip(0, 1).tolist()
+        proven = seen.outcome == "right" and not self.audit
         labels = [
-            StepLabel(value, t < first, good, good if t < first else 1 - good, self.name)
-            for t, (value, good) in enumerate(zip(values.tolist(), soft.tolist(), strict=False))
+            StepLabel(value, True, good, good, "witness")
+            if proven
+            else StepLabel(value, good >= 0.5, good, max(good, 1 - good), self.name)
+            for value, good in zip(values, soft, strict=False)
         ]
         return [*labels, outcome_label(seen)]
 
@@ -124,6 +140,11 @@ def information(weights: Array) -> Array:
         apart = joint.sum(1, keepdims=True) * first
         told += (joint * np.log((joint + TINY) / (apart + TINY))).sum(1)
     return told
+
+
+def entropy(posterior: Array) -> float:
+    """In nats."""
+    return float(-(posterior * np.log(posterior + TINY)).sum())
 
 
 def _prices(seen: Evidence) -> Array:

@@ -104,11 +104,11 @@ def replay(strategy: Strategy, recorded: Evidence) -> Evidence:
     shown = list(recorded.free or [0] * len(recorded.draws))
     closed: frozenset[int] = frozenset()
     while True:
-        seen = recorded.head(shown)._replace(closed=closed)
+        seen, before = recorded.head(shown)._replace(closed=closed), sum(shown)
         for t in strategy.probes(seen):
             if shown[t] < len(recorded.draws[t]):
                 shown[t] += 1
             else:
                 closed |= {t}
-        if shown == [len(draws) for draws in seen.draws] and closed == seen.closed:
+        if sum(shown) == before and closed == seen.closed:
             return seen

@@ -29,6 +29,7 @@ def votes(n: int, answer: str | None = "7") -> pl.DataFrame:
             "n_samples": [4] * n,
             "is_majority": [bool(i % 2) for i in range(n)],
             "margin": [0.5] * n,
+            "entropy": [0.7] * n,
         },
         schema=tables.VOTES,
     )

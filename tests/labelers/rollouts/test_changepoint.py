@@ -11,7 +11,7 @@ from simulated_policy import SimulatedPolicy, chains, prompt_table, sampled_solu
 
 from evaluators.metrics import processbench
 from labelers.rollouts import solvability
-from labelers.rollouts.changepoint import Changepoint, as_draws, information
+from labelers.rollouts.changepoint import LEAST, Changepoint, as_draws, information
 from labelers.rollouts.exhaustive import Exhaustive
 from labelers.rollouts.label import label_steps
 from labelers.rollouts.labels import first_errors
@@ -41,32 +41,75 @@ evidences = st.builds(
 )
 
 
-def test_the_weights_are_the_sum_over_all_paths_of_a_hidden_track():
-    """Two steps, no repair: P(e) by hand, over every pair of error rates, with R on the grid."""
-    rates = Rates(repair=0.0, noise=0.0)
-    draws = Draws(False, right=(1,), decided=(2,), solved=3, sampled=5)
-    grid, spread = solvability.GRID, solvability.SPREAD
+@pytest.fixture
+def fine_grid(monkeypatch):
+    """Five times as many points, and none of the functions that remember values on the usual ones."""
+    points = len(solvability.GRID)
+    finer = np.interp(np.linspace(0, points - 1, 5 * points - 4), np.arange(points), solvability.GRID)
+    for name in ("_kernels", "_level_kernels", "_drawn", "_pass_rate"):
+        monkeypatch.setattr(solvability, name, getattr(solvability, name).__wrapped__)
+    monkeypatch.setattr(solvability, "GRID", finer)
 
-    def placed(value):
-        value = min(max(value, grid[0]), grid[-1])
-        at = min(max(int(np.searchsorted(grid, value)) - 1, 0), len(grid) - 2)
-        above = (value - grid[at]) / (grid[at + 1] - grid[at])
-        return {at: 1 - above, at + 1: above}
 
-    def one_of_two(mean):  # beta-binomial: one success, then one failure
-        a, b = mean * spread, (1 - mean) * spread
-        return a * b / ((a + b) * (a + b + 1))
+def brute_force(rates: Rates, draws: Draws) -> np.ndarray:
+    """P(evidence, first error) over all error rates and all paths, with R and W off the grid."""
+    steps, c = draws.n_steps, rates.completer
+    total = np.zeros(steps + 1)
+    levels = np.array(list(product(range(len(LEVELS)), repeat=steps)))
+    errs, prior = LEVELS[levels].T, np.array(rates.hardness)[levels].prod(1)
+    track, off = [np.ones(len(levels))], [np.zeros(len(levels))]
+    for left in range(1, steps + 1):
+        miss = np.minimum(solvability.HIGHEST_RATE, errs[steps - left] * c)
+        value = (1 - miss) * track[-1] + miss * off[-1]
+        track.append(value.clip(solvability.GRID[0], solvability.GRID[-1]))
+        found = (1 - (1 - rates.repair) ** left) * (1 + track[-1]) / 2
+        off.append(
+            (rates.noise + (1 - rates.noise) * found).clip(solvability.LOWEST_OFF, solvability.HIGHEST_OFF)
+        )
+    chance = track[steps] ** (1 / c)
+    root = prior * chance**draws.solved * (1 - chance) ** (draws.sampled - draws.solved)
+    for path in product([True, False], repeat=steps):  # on the track after each step?
+        weight, before = root, True
+        for t, on in enumerate(path):
+            slip = errs[t] if before else 1 - rates.repair
+            weight = weight * ((1 - slip) if on else slip)
+            if t < steps - 1:
+                mean = (track if on else off)[steps - 1 - t]
+                weight = weight * beta_binomial(draws.right[t], draws.decided[t], mean)
+            before = on
+        solved = 1.0 if path[-1] else rates.noise
+        end = solved if draws.outcome else 1.0 - float(path[-1])
+        total[path.index(False) if False in path else steps] += (weight * end).sum()
+    return total / total.sum()
 
-    dead = solvability.LOWEST_OFF
-    expected = np.zeros(3)
-    for (e1, h1), (e2, h2) in product(zip(LEVELS, rates.hardness, strict=True), repeat=2):
-        for i, p1 in placed(1 - e2).items():
-            for j, p0 in placed((1 - e1) * grid[i] + e1 * dead).items():
-                weight = h1 * h2 * p1 * p0 * grid[j] ** 3 * (1 - grid[j]) ** 2
-                expected[0] += weight * e1 * one_of_two(dead)
-                expected[1] += weight * (1 - e1) * e2 * one_of_two(grid[i])
+
+def beta_binomial(k: int, n: int, mean: np.ndarray) -> np.ndarray:
+    """Of one order of k successes and n - k failures."""
+    chance, a, b = np.ones_like(mean), mean * solvability.SPREAD, (1 - mean) * solvability.SPREAD
+    for i in range(n):
+        chance = chance * ((a + i) if i < k else (b + i - k)) / (solvability.SPREAD + i)
+    return chance
+
+
+@pytest.mark.parametrize(
+    "rates", [Rates(), Rates(repair=0.12, noise=0.04), Rates(completer=2.0), Rates(completer=0.5, noise=0.02)]
+)
+@pytest.mark.parametrize(
+    "draws",
+    [
+        Draws(False, (), (), 0, 0),
+        Draws(False, (2,), (3,), 3, 7),
+        Draws(True, (0,), (2,), 3, 7),
+        Draws(True, (0, 0), (2, 5), 1, 7),
+        Draws(False, (2, 0, 0), (3, 5, 1), 3, 7),
+        Draws(False, (4, 0, 3), (4, 2, 3), 6, 7),
+        Draws(True, (0, 1, 2), (6, 3, 2), 1, 7),
+    ],
+)
+def test_the_weights_are_the_sum_over_all_paths_of_a_hidden_track(rates, draws, fine_grid):
+    """Only the grid of R is an approximation, and it is one that gets better the finer it is."""
     weights = first_error_weights(rates, draws)[0]
-    assert weights / weights.sum() == pytest.approx(expected / expected.sum(), rel=1e-9)
+    assert weights / weights.sum() == pytest.approx(brute_force(rates, draws), abs=0.004)
 
 
 @given(evidences)
@@ -86,15 +129,56 @@ def test_information_is_never_negative(evidence):
     assert (information(first_error_weights(Rates(), as_draws(evidence))) > -1e-9).all()
 
 
-@given(evidences)
-def test_labels_agree_with_their_probabilities(evidence):
-    labels = Changepoint().labels(evidence)[:-1]
+@given(evidences, st.booleans())
+def test_labels_agree_with_their_probabilities(evidence, audit):
+    """Of what was probed no label is less likely than its contrary, and so the first error is the median."""
+    labels = Changepoint(audit=audit).labels(evidence)[:-1]
     softs = [label.soft for label in labels]
     assert all(later <= sooner + 1e-12 for sooner, later in pairwise(softs))
     assert [label.label for label in labels] == sorted((label.label for label in labels), reverse=True)
     for label in labels:
         assert 0 <= label.value <= 1
         assert label.confidence == pytest.approx(label.soft if label.label else 1 - label.soft)
+        assert label.confidence >= 0.5 or (evidence.outcome == "right" and not audit)
+
+
+@pytest.mark.parametrize("steps", [4, 12, 40])
+def test_a_right_answer_is_the_witness_of_all_its_steps_however_unlikely_it_was(steps):
+    solved_once = Evidence((20,) * steps, "right", 1, 16, ((),) * (steps - 1))
+    *labels, outcome = Changepoint().labels(solved_once)
+    assert outcome.label and all(label.label and label.method == "witness" for label in labels)
+    assert all(label.confidence == label.soft for label in labels)
+
+
+@pytest.mark.parametrize("steps, solved, sampled", [(30, 2, 8), (40, 1, 8), (8, 0, 16), (16, 0, 16)])
+def test_no_long_or_hard_solution_is_labelled_by_what_is_usual_alone(steps, solved, sampled):
+    wrong = Evidence((20,) * steps, "wrong", solved, sampled, (("wrong",) * 30,) * (steps - 1))
+    assert sum(map(len, replay(Changepoint(), wrong).draws)) >= LEAST
+
+
+def test_draws_that_tell_little_end_the_probing():
+    hopeless = Evidence((20,) * 6, "wrong", 0, 64, (("wrong",) * 30,) * 5)
+    sizes = [sum(map(len, replay(Changepoint(gain=gain), hopeless).draws)) for gain in (0.0, 0.02, 10.0)]
+    assert sizes[0] == Changepoint().budget > sizes[1] >= sizes[2] == LEAST
+
+
+def test_what_a_draw_tells_is_weighed_against_what_it_writes():
+    """Prefix 0 tells most; behind a long step 1, a draw from prefix 2 is the better buy."""
+    evidence = seen("", "ww", "")
+    assert information(first_error_weights(Rates(), as_draws(evidence))).argmax() == 0
+    assert set(Changepoint().probes(evidence._replace(lengths=(10, 1, 1, 4000)))) == {0}
+    assert set(Changepoint().probes(evidence._replace(lengths=(10, 4000, 10, 10)))) == {2}
+
+
+def test_the_pass_rate_is_that_of_the_other_solutions():
+    assert as_draws(seen("r", outcome="right", solved=4, sampled=8))[-2:] == (3, 7)
+    assert as_draws(seen("r", outcome="wrong", solved=4, sampled=8))[-2:] == (4, 7)
+
+
+def test_free_draws_are_no_part_of_the_budget():
+    paid, free = seen("rw", "rw", "rw"), seen("rw", "rw", "rw", free=(2, 2, 2))
+    strategy = Changepoint(stop=0.999, gain=0, budget=6)
+    assert strategy.probes(free) and not strategy.probes(paid)
 
 
 def test_the_error_is_where_success_ends():

@@ -195,6 +195,7 @@ def test_only_a_finished_readable_rollout_decides(verdict, finish):
     solution = completion_table([{"completion_id": "c", "prompt_id": "p", "text": "one\ntwo"}])
     whole = {"completion_id": "c", "sample_index": 0, "call_id": "c", "text": "", "n_tokens": 0}
     outcome = whole | {"step_index": 1, "source": "outcome", "finish_reason": "stop", "verdict": "incorrect"}
+    outcome |= {"prompt_solved": 0, "prompt_sampled": 1}
     drawn = {"step_index": 0, "source": "rollout", "finish_reason": finish, "verdict": verdict}
     rollouts = pl.DataFrame([outcome, whole | drawn], schema=ROLLOUTS)
     expected = (
@@ -236,6 +237,24 @@ def test_options_that_make_no_sense_are_refused(name):
     for options in ({"n": 0}, {"patience": 3}, wrong):
         with pytest.raises(ValueError, match=name):
             strategy_for(name, **options)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("exhaustive", {"n": True}),
+        ("exhaustive", {"n": 2.5}),
+        ("exhaustive", {"threshold": "0"}),
+        ("witness", {"wave": 1.5}),
+        ("bisect", {"n": "8"}),
+        ("changepoint", {"budget": 2.5}),
+        ("changepoint", {"audit": 1}),
+        ("changepoint", {"hardness": ["a"]}),
+    ],
+)
+def test_options_of_another_type_are_refused_before_a_run(name, options):
+    with pytest.raises(ValueError, match=f"{name}: {next(iter(options))} is .* must be of type"):
+        strategy_for(name, **options)
 
 
 def test_an_unknown_strategy_is_named_beside_the_known_ones():

@@ -13,6 +13,7 @@ from labelers.rollouts.first_success import FirstSuccess
 from labelers.rollouts.label import label_steps
 from labelers.rollouts.labels import first_errors, relabel
 from labelers.rollouts.strategies import strategy_for
+from labelers.segment import Split
 from store.ledger import Ledger
 from store.tables import STEPS
 
@@ -53,7 +54,7 @@ def test_the_change_point_decoder_reads_exhaustive_counts(recorded):
     steps = relabel(rollouts, solutions, Changepoint())
     drawn = steps.filter(pl.col("method") != "outcome")
     assert set(drawn["n_rollouts"]) == {8}
-    assert set(drawn["method"]) == {"changepoint"} and drawn["label"].null_count() == 0
+    assert set(drawn["method"]) <= {"changepoint", "witness"} and drawn["label"].null_count() == 0
 
 
 def test_the_order_of_the_recorded_rows_does_not_matter(recorded):
@@ -71,6 +72,28 @@ def test_a_strategy_is_rebuilt_from_the_facts_of_its_run(tmp_path):
     assert_frame_equal(
         relabel(found.rollouts, solutions, strategy_for(**found.facts["strategy"])), found.steps
     )
+
+
+def test_the_pass_rates_that_a_labeler_knew_are_recorded(tmp_path):
+    engine = SimulatedPolicy(chains(4, 6, 3, 6), repair=0.08)
+    samples, prompts = sampled_solutions(engine, 12, 6), prompt_table(list(engine.problems.values()))
+    solutions = samples.filter(pl.col("sample_index") < 3)
+    strategy = Changepoint(calibrate=False)
+    with Ledger(tmp_path) as ledger:
+        found = label_steps(engine, ledger, solutions, prompts, strategy, samples=samples)
+    assert_frame_equal(relabel(found.rollouts, solutions, strategy), found.steps)
+    outcomes = found.rollouts.filter(pl.col("source") == "outcome")
+    assert set(outcomes["prompt_sampled"]) == {12} and len(set(outcomes["prompt_solved"])) > 1
+    drawn = found.rollouts.filter(pl.col("source") == "rollout")
+    assert drawn.height > 0 and drawn["prompt_solved"].is_null().all()
+
+
+def test_rollouts_of_other_steps_or_of_none_are_refused(recorded):
+    rollouts, solutions, _ = recorded
+    with pytest.raises(ValueError, match="blank-line.*give the split they were drawn with"):
+        relabel(rollouts, solutions, Exhaustive(8), split=Split("blank-line"))
+    with pytest.raises(ValueError, match="outcome at step None"):
+        relabel(rollouts.head(0), solutions, Exhaustive(8))
 
 
 def steps_of(**labels):

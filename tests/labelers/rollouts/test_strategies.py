@@ -54,7 +54,7 @@ def test_a_strategy_reads_from_whole_streams_what_it_would_have_drawn_itself(str
     assert strategy.read(own) == own
     if strategy.name != "changepoint":  # it reads whatever there is
         assert strategy.read(whole) == own
-    assert [label.method for label in strategy.labels(own)][-1] in ("outcome", "none")
+    assert [label.method for label in strategy.labels(own)][-1] in ("outcome", "none", "after-error")
     assert len(strategy.labels(own)) == whole.n_steps
 
 
@@ -112,7 +112,9 @@ def test_a_right_solution_is_its_own_witness(strategy, whole):
 
 @pytest.mark.parametrize("strategy", [Witness(N), Bisect(N)], ids=label)
 @few
-@given(recorded(st.sampled_from(["right", "wrong", "undecided", "undecided"])))
+@given(
+    recorded(st.sampled_from(["right", "wrong", "undecided", "undecided"]), ("wrong", "right", "undecided"))
+)
 def test_labels_of_a_scan_are_true_then_unknown_then_false(strategy, whole):
     labels = [label.label for label in strategy.labels(strategy.read(whole))]
     order = {True: 0, None: 1, False: 2}
@@ -124,7 +126,26 @@ def test_a_prefix_whose_draws_decide_nothing_stays_open():
     seen = evidence([["right"], cut, ["wrong"] * N, []])
     labels = Witness(N).labels(Witness(N).read(seen))
     assert [label.label for label in labels] == [True, None, False, False, False]
-    assert not Bisect(N).probes(evidence([[], cut, []]))
+
+
+@pytest.mark.parametrize("closed", [frozenset({1}), frozenset({1, 2})], ids=repr)
+def test_a_search_goes_on_beside_a_prefix_that_takes_no_rollouts(closed):
+    whole = evidence([["right"], [], [], ["wrong"] * N])._replace(closed=closed)
+    assert set(Bisect(N).probes(whole.head([0, 0, 0, 0]))) == {min({2, 3} - closed)}
+    assert set(Witness(N).probes(whole.head([1, 0, 0, 0]))) == {min({2, 3} - closed)}
+    for strategy in (Bisect(N), Witness(N)):
+        labels = [label.label for label in strategy.labels(strategy.read(whole))]
+        assert labels == [True, None, None, False, False]
+    cut = ["undecided"] * N
+    assert Bisect(N).probes(evidence([[], cut, []])) == [0]
+
+
+@few
+@given(recorded(), st.data())
+def test_no_search_asks_a_closed_prefix(whole, data):
+    closed = data.draw(st.frozensets(st.integers(0, max(0, whole.n_steps - 2))))
+    for strategy in SCANS[1:]:
+        assert not closed & set(strategy.probes(whole.head(whole.free)._replace(closed=closed)))
 
 
 def test_steps_say_how_they_were_decided():

@@ -1,5 +1,6 @@
 """Neither the order of answers nor what else is labelled nor an interruption changes what a strategy sees."""
 
+import random
 from dataclasses import dataclass, replace
 
 import polars as pl
@@ -14,6 +15,8 @@ from labelers.rollouts.exhaustive import Exhaustive
 from labelers.rollouts.first_success import FirstSuccess
 from labelers.rollouts.label import label_steps
 from labelers.rollouts.labels import relabel
+from labelers.rollouts.strategies import strategy_for
+from labelers.rollouts.streams import MANY
 from labelers.rollouts.witness import Witness
 from labelers.segment import split_steps
 from samplers.engine import REJECTED, Completion, EngineError
@@ -157,7 +160,7 @@ class Apprentice(Exhaustive):
 
     n: int = 2
 
-    name = "apprentice"
+    name, calibrate = "apprentice", True
 
     def calibrated(self, pilot):
         return Exhaustive(len(pilot))
@@ -174,3 +177,84 @@ def test_a_strategy_is_calibrated_on_a_pilot_that_does_not_depend_on_order(tmp_p
     assert found[0].facts["strategy"] == {"name": "exhaustive", "n": 5, "threshold": 0.0}
     with Ledger(tmp_path / "plain") as ledger:  # the pilot's draws are the first of the streams
         assert_same(found[0], label_steps(engine, ledger, solutions, prompts, Exhaustive(5)))
+
+
+def test_a_search_finds_shorter_prefixes_where_the_long_ones_are_rejected(ledger):
+    engine, solutions, prompts = world(0.02, 5, truncate=0.0)
+    short = ShortSighted(list(engine.problems.values()), 0.02)
+    found = [label_steps(short, ledger, solutions, prompts, s).facts for s in (Witness(6), Bisect(6))]
+    assert all(facts["rejected"] > 0 and facts["rollouts"] > 0 for facts in found)
+
+
+def test_rejections_after_a_pilot_that_was_answered_are_no_error(ledger, monkeypatch):
+    monkeypatch.setattr(label, "PILOT", 5)
+    engine, solutions, prompts = world(0.02, 3, problems=12)
+
+    class Closing(SimulatedPolicy):
+        def _answer(self, request):
+            answer = super()._answer(request)
+            return replace(answer, finish_reason=REJECTED) if request.sample_index > 1 else answer
+
+    closing = Closing(list(engine.problems.values()), 0.02)
+    facts = label_steps(closing, ledger, solutions, prompts, Apprentice()).facts
+    assert facts["rejected"] > MANY and facts["strategy"]["name"] == "exhaustive"
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_calibrated_strategy_labels_the_same_however_it_is_run(tmp_path, monkeypatch, seed):
+    """Any width and order of the engine, any order of the tables, killed three times on the way."""
+    monkeypatch.setattr(label, "PILOT", 8)
+    rng = random.Random(seed)
+    strategy = Changepoint(budget=12, wave=1 + seed % 2, audit=seed == 3)
+    engine = SimulatedPolicy(chains(8, seed, 4, 7), 0.05, truncate=0.1)
+    prompts, samples = prompt_table(list(engine.problems.values())), sampled_solutions(engine, 8, seed)
+    solutions = samples.filter(pl.col("sample_index") < 4)
+
+    def run(folder):
+        tables = [t.sample(fraction=1.0, shuffle=True, seed=rng.randrange(99)) for t in (solutions, prompts)]
+        engine.flight, engine.answers = rng.choice([1, 3, 16, None]), rng.choice([0, -1])
+        with Ledger(tmp_path / folder) as ledger:
+            return label_steps(
+                engine, ledger, *tables, strategy, samples=samples.reverse(), use_siblings=seed > 1
+            )
+
+    whole, calls = run("whole"), engine.calls
+    engine.calls = 0
+    for engine.fail_after in sorted(rng.sample(range(calls), 3)):
+        with pytest.raises(KeyboardInterrupt):
+            run("broken")
+    engine.fail_after = None
+    assert_same(whole, run("broken"))
+    assert engine.calls == calls and not whole.facts["strategy"]["calibrate"]
+
+
+def test_shards_that_are_calibrated_together_label_as_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(label, "PILOT", 9)
+    engine, solutions, prompts = world(0.05, 8, problems=8)
+    shards = [solutions.filter(pl.col("prompt_id") == one) for one in sorted(set(prompts["prompt_id"]))]
+    found = []
+    for order in (shards, shards[::-1], [solutions]):
+        with Ledger(tmp_path / str(len(found))) as ledger:
+            strategy = label.calibrate(engine, ledger, pl.concat(order), prompts, Changepoint())
+            again = strategy_for(**label.options_of(strategy))
+            parts = [label_steps(engine, ledger, shard, prompts, again).steps for shard in order]
+            found.append(pl.concat(parts).sort("completion_id", "step_index"))
+    assert_frame_equal(found[0], found[1])
+    assert_frame_equal(found[0], found[2])
+    assert not strategy.calibrate
+
+
+def test_calibrating_draws_what_a_call_with_all_solutions_would_and_finds_the_same(tmp_path, monkeypatch):
+    monkeypatch.setattr(label, "PILOT", 9)
+    engine, solutions, prompts = world(0.05, 8)
+    with Ledger(tmp_path / "a") as ledger:
+        whole = label_steps(engine, ledger, solutions, prompts, Changepoint(), samples=solutions)
+    calls, engine.calls = engine.calls, 0
+    with Ledger(tmp_path / "b") as ledger:
+        found = label.calibrate(engine, ledger, solutions, prompts, Changepoint(), samples=solutions)
+        assert label.options_of(found) == whole.facts["strategy"]
+        assert 0 < engine.calls <= calls
+        spent = engine.calls
+        for settled in (found, Exhaustive(3)):
+            assert label.calibrate(engine, ledger, solutions, prompts, settled) is settled
+        assert engine.calls == spent
