@@ -171,7 +171,7 @@ def panel_run(world: str, seed: int) -> dict[str, Figures]:
 def figures(opinions: pl.DataFrame, verdicts: pl.DataFrame) -> Figures:
     facts = calibrate_agreed(opinions, verdicts)
     kept, right = facts["coverage"]["rate"], facts["accuracy"]["rate"]
-    return {"kept": kept, "right": right, "claimed": None, "brier": facts["brier"], "slope": None}
+    return {"kept": kept, "right": right, "claimed": None, "brier": facts["brier"]["mean"], "slope": None}
 
 
 def mean(values: list[float | None]) -> float | None:

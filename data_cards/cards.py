@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from data_cards import legends
 from data_cards.labels import (
     agreement_blocks,
+    completer_words,
     judge_blocks,
     pair_blocks,
     quality_lines,
     rollout_blocks,
+    seen_words,
     vote_blocks,
 )
 from data_cards.render import front_matter, render
@@ -69,6 +72,9 @@ def dataset_card(run: Run, repo: str = "OWNER/NAME", plot: str | None = None) ->
         votes=vote_blocks(run),
         pairs=pair_blocks(run),
         quality=quality_lines(run),
+        intervals=legends.INTERVALS,
+        completer=completer_words(run),
+        seen=seen_words(run),
         consensus=bool(agreement_blocks(run)),
         judged_pairs=has_judged_pairs(run),
         ties=tied_pairs(run),

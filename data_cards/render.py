@@ -34,9 +34,9 @@ def fenced(text: str) -> str:
     return f"{fence}text\n{plain(text)}\n{fence}"
 
 
-def cell(text: Any) -> str:
+def cell(text: Any, limit: int = 200) -> str:
     """Text for one Markdown line or table cell: no breaks, no columns, no markup, no HTML, no links."""
-    one_line = escape(" ".join(plain(text, 200).split()), quote=False)
+    one_line = escape(" ".join(plain(text, limit).split()), quote=False)
     return re.sub(r"([\\`*_{}\[\]#|!~$])", r"\\\1", one_line).replace("://", ":\\//")
 
 
@@ -63,11 +63,18 @@ def _environment() -> Environment:
         "number": number,
         "percent": percent,
         "points": points,
+        "interval": _interval,
         "count": lambda n: f"{n:,}",
         "seconds": _seconds,
         "words": lambda name: str(name).replace("_", " "),
     }
     return environment
+
+
+def _interval(ends: tuple[float | None, float | None]) -> str:
+    """[62.1, 75.0] of shares, in per cent; nothing where nothing was measured."""
+    low, high = ends
+    return "" if low is None or high is None else f"[{100 * low:.1f}, {100 * high:.1f}]"
 
 
 def _seconds(value: float) -> str:

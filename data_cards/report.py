@@ -8,9 +8,11 @@ from typing import Any
 import polars as pl
 from markupsafe import Markup
 
+from data_cards import legends
 from data_cards.charts import Point, Series, best_of_n_chart, colour, histogram
 from data_cards.labels import (
     agreement_blocks,
+    completer_words,
     judge_blocks,
     pair_blocks,
     quality_lines,
@@ -60,6 +62,8 @@ def report(run: Run) -> str:
         verdicts=verdict_counts(run),
         verifiers=verifier_lines(run),
         quality=quality_lines(run),
+        intervals=legends.INTERVALS,
+        completer=completer_words(run),
         judge=judge_blocks(run),
         step_labels=rollout_blocks(run) + agreement_blocks(run),
         evidence_blocks=vote_blocks(run) + pair_blocks(run),

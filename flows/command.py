@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from flows.judge import NothingJudged
 from flows.preflight import check_inputs, check_models
 from flows.progress import say
 from flows.recipe import Recipe, load_recipe
@@ -57,9 +58,12 @@ def _guarded(args: argparse.Namespace, recipe: Recipe, run_dir: Path) -> int:
         return EXIT_INTERRUPTED
     except InputError:
         raise
+    except NothingJudged as error:  # the same command would end in the same place
+        print(f"error: {error}\nWhat the judges said is kept, and not paid for again.", file=sys.stderr)
+        return EXIT_FAILED
     except Exception as error:
         print(
-            f"error: {type(error).__name__}: {error}; everything finished is kept; {again}", file=sys.stderr
+            f"error: {type(error).__name__}: {error}\neverything finished is kept; {again}", file=sys.stderr
         )
         if os.environ.get("REWARDSMITH_TRACEBACK"):
             raise

@@ -20,7 +20,8 @@ from store.tables import PROMPTS
 def stage(run_dir: Path, recipe: Recipe) -> Stage:
     assert isinstance(recipe.prompts, ProcessBenchPrompts)
     path = str(Path(str(recipe.prompts.path)).resolve())
-    return Stage("quality", work, {}, (CLEAN, path, *label_files(run_dir, recipe)), (QUALITY_FILE,))
+    inputs = (CLEAN, path, *label_files(run_dir, recipe))
+    return Stage("quality", work, {}, inputs, (QUALITY_FILE,), version=2)
 
 
 def work(run_dir: Path, recipe: Recipe, stage: Stage) -> Outcome:

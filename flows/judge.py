@@ -16,7 +16,7 @@ from flows.checks import templates
 from flows.decontaminate import CLEAN
 from flows.engines import budget, close_engines, engine_for, identity, ledger_of
 from flows.judge_modes import MODES, Mode
-from flows.progress import Meter
+from flows.progress import Meter, say
 from flows.recipe import JudgeStage, Recipe
 from flows.sample import COMPLETIONS_DIR
 from flows.stage import Outcome, Stage, Usage
@@ -24,12 +24,17 @@ from flows.verify import VERDICTS_DIR
 from labelers.judges.calibration import passes
 from labelers.selection import choose_ids
 from samplers.engines import EngineConfig
+from store.accounting import Account
 from store.errors import InputError
 from store.shards import read_table, write_table
 from store.tables import COMPLETION_VERDICTS, COMPLETIONS, PROMPTS
 
 
-class GateClosed(RuntimeError):
+class NothingJudged(RuntimeError):
+    """What the judges said is of no use; asked again in the same way, they would say the same."""
+
+
+class GateClosed(NothingJudged):
     """No judge has reached what the recipe's gate asks for."""
 
 
@@ -46,7 +51,7 @@ def stage(run_dir: Path, recipe: Recipe) -> Stage:
     shards = sorted(path.name for path in (run_dir / COMPLETIONS_DIR).glob("*.parquet"))
     inputs = [f"{folder}/{name}" for name in shards for folder in (COMPLETIONS_DIR, VERDICTS_DIR)]
     mode = MODES[config.mode]
-    return Stage("judge", work, settings, (CLEAN, *inputs), (mode.replies_file, mode.labels_file), version=3)
+    return Stage("judge", work, settings, (CLEAN, *inputs), (mode.replies_file, mode.labels_file), version=4)
 
 
 def judge_names(panel: Sequence[EngineConfig]) -> list[str]:
@@ -100,8 +105,37 @@ def work(run_dir: Path, recipe: Recipe, stage: Stage) -> Outcome:
         "template": templates(config)[0].text,
         "criteria": {t.criterion.name: t.criterion.text for t in templates(config) if t.criterion},
     }
+    if warning := _nothing_kept(mode.calls(chosen), labels.account):
+        if only := _sets_of_judges_alone(recipe, mode):
+            raise NothingJudged(f"{warning}; nothing else makes the {' and '.join(only)} set")
+        say(f"warning: {warning}")
+        facts["warning"] = warning
     rows = {mode.replies_file: said.height, mode.labels_file: labels.table.height}
     return Outcome(labels.account, rows, usage, cached, facts=facts)
+
+
+def _nothing_kept(asked: int, account: Account) -> str:
+    """What to do about judges that have labelled nothing; empty if they have."""
+    if account.kept:
+        return ""
+    if asked:
+        return (
+            f"{asked:,} questions to each judge gave no label ({account.line()}); look at the replies, and "
+            "choose another judge, judge.template or judge.max_tokens"
+        )
+    return (
+        "there was nothing to ask the judges: no prompt has the different finished completions that "
+        "judge.mode needs; raise sample.n or sample.max_tokens"
+    )
+
+
+def _sets_of_judges_alone(recipe: Recipe, mode: Mode) -> list[str]:
+    """Sets of the recipe that would be empty without the judges' labels."""
+    if not mode.verdicts.is_empty():
+        return []
+    ranked = mode.config.mode != "pairwise" and recipe.vote is None
+    wanted = {"preference", "ranking"} if ranked else {"preference"}
+    return [name for name in recipe.build.sets if name in wanted]
 
 
 def _mode(run_dir: Path, recipe: Recipe) -> Mode:
@@ -126,6 +160,10 @@ def _trusted(config: JudgeStage, measured: dict[str, dict[str, Any]]) -> dict[st
         facts["gate"] = gate._asdict()
     trusted = {name: facts for name, facts in measured.items() if facts["gate"]["passed"]}
     if not trusted:
-        reasons = "; ".join(f"{name}: {facts['gate']['reason']}" for name, facts in measured.items())
-        raise GateClosed(f"judge.gate lets no judge through ({reasons}); choose another judge or template")
+        reasons = [f"  {name}: {facts['gate']['reason']}" for name, facts in measured.items()]
+        raise GateClosed(
+            "\n".join(["judge.gate lets no judge through", *reasons]) + "\nChoose another judge or "
+            "judge.template, ask about more prompts (judge.max_prompts), or lower "
+            "judge.gate.min_accuracy or judge.gate.min_pairs; judge.gate=null uses the labels as they are"
+        )
     return trusted

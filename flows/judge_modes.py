@@ -14,6 +14,7 @@ from labelers.judges.asking import counts, tally
 from labelers.judges.bias import bias_report, preference_bias
 from labelers.judges.calibration import calibrate, calibrate_agreed, weight
 from labelers.judges.scores import implied, mean_scores
+from labelers.proportions import rate
 from labelers.selection import choose_solutions
 from samplers.engine import Engine, Sampling
 from store.accounting import Account
@@ -157,9 +158,16 @@ class Scoring(Mode):
     def measure(self, replies: pl.DataFrame) -> Facts:
         scores = self.scores(replies)
         preferences = implied(scores)
+        replied = self.counted(replies)
+        asked = replies.filter(attempt=0).height  # a second attempt is the same question
+        share = {
+            "unparsed": rate(replied["unparsed"] + replied["unanswered"], asked),
+            "retried": rate(replied["retried"], asked),
+            "ties": rate(int((preferences["rejected"] == "tie").sum()), preferences.height),
+        }
         return {
-            "replies": self.counted(replies) | {"score_from": counts(scores["score_from"])},
-            "bias": preference_bias(preferences, self.completions, self.verdicts),
+            "replies": replied | {"score_from": counts(scores["score_from"])},
+            "bias": share | preference_bias(preferences, self.completions, self.verdicts),
             "calibration": calibrate_agreed(preferences, self.verdicts),
         }
 
@@ -204,8 +212,10 @@ class Ranking(Scoring):
 
     def measure(self, replies: pl.DataFrame) -> Facts:
         facts = super().measure(replies)
-        shares = ranking.wins_by_place(replies)
-        facts["bias"]["wins_by_place"] = {str(place): share for place, share in enumerate(shares, 1)}
+        rates = ranking.wins_by_place(replies)
+        facts["bias"]["wins_by_place"] = {
+            f"{place} of {len(rates)}": won for place, won in enumerate(rates, 1)
+        }
         return facts
 
 

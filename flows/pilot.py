@@ -13,7 +13,7 @@ from flows.decontaminate import CLEAN
 from flows.engines import engine_for
 from flows.progress import Meter
 from flows.recipe import Recipe
-from flows.rollout import drawing, pilot_file, sampled_for, settings, strategy_of, verb
+from flows.rollout import drawing, pilot_file, pilot_verb, sampled_for, settings, strategy_of
 from flows.sample import COMPLETIONS_DIR
 from flows.stage import Outcome, Stage
 from flows.verify import VERDICTS_DIR
@@ -30,10 +30,9 @@ def stages(run_dir: Path, recipe: Recipe, completer: int = 0) -> list[Stage]:
         return []
     shards = sorted(path.name for path in (run_dir / COMPLETIONS_DIR).glob("*.parquet"))
     inputs = [f"{folder}/{name}" for name in shards for folder in (COMPLETIONS_DIR, VERDICTS_DIR)]
-    name = verb(completer).replace("rollout", "pilot")
     outputs = (pilot_file(completer),)
     done = partial(work, completer=completer)
-    return [Stage(name, done, settings(recipe, completer), (CLEAN, *inputs), outputs)]
+    return [Stage(pilot_verb(completer), done, settings(recipe, completer), (CLEAN, *inputs), outputs)]
 
 
 def work(run_dir: Path, recipe: Recipe, stage: Stage, completer: int) -> Outcome:

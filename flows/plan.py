@@ -2,6 +2,8 @@
 
 The probe's completions are kept in the run's ledger, so the run itself does not pay for
 them again. Time is an upper estimate: a probe of a few dozen calls does not fill a batch engine.
+Calls are exact where a line says no more, else a bound (at most) or an expectation (about): what a strategy
+asks for depends on what it is told.
 """
 
 from __future__ import annotations
@@ -11,29 +13,35 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from flows import constrain, decontaminate, prompts
 from flows.checks import check_prompts
 from flows.decontaminate import CLEAN
-from flows.engines import close_engines, engine_for, ledger_of
+from flows.engines import close_engines, engine_for, identity, ledger_of
 from flows.plan_rollouts import Solution, expected_cost
 from flows.progress import duration, say
 from flows.recipe import JudgeStage, Recipe, RolloutStage
-from flows.stage import perform_here, run_stages
-from labelers.rollouts.strategies import strategy_for
+from flows.rollout import pilot_verb, strategy_of, verb
+from flows.stage import Usage, perform_here, run_stages
+from labelers.rollouts.label import PILOT
+from labelers.rollouts.strategy import Piloted
 from labelers.segment import split_steps
 from labelers.selection import choose_ids
 from samplers.engine import Sampling
 from samplers.sample import sample_prompts
+from store.files import read_json
 from store.manifest import Manifest
-from store.shards import read_table
+from store.shards import read_table, write_json
 from store.tables import PROMPTS
 from verifiers.math import verify
 
 PROBE_PROMPTS = 16
 PROBE_SAMPLES = 4
+RATE_FILE = ".probe.json"  # in the run folder: how fast the engine was when it was last timed
+REREAD = 0.1  # of the pilot's calls, made anew with calibrated rates: 0 to 0.1 in seven runs
 
 
 @dataclass(frozen=True)
@@ -43,7 +51,7 @@ class Probe:
     prompt_tokens: float
     new_tokens: float
     solutions: Sequence[Solution]
-    seconds_per_token: float  # 0 when the ledger had the whole probe: there was nothing to time
+    seconds_per_token: float  # 0: never timed
 
 
 @dataclass(frozen=True)
@@ -115,8 +123,18 @@ def _probe(run_dir: Path, recipe: Recipe, table: pl.DataFrame) -> Probe:
         prompt_tokens=_mean(drawn["n_prompt_tokens"]),
         new_tokens=_mean(drawn["n_tokens"]),
         solutions=_solutions(recipe, rows, drawn),
-        seconds_per_token=usage.engine_seconds / usage.new_tokens if usage.new_tokens else 0.0,
+        seconds_per_token=_rate(run_dir / RATE_FILE, identity(recipe.engine), usage),
     )
+
+
+def _rate(path: Path, engine: dict[str, Any], usage: Usage) -> float:
+    """Seconds a token, of an earlier probe where the ledger has answered all of this one; 0: not known."""
+    if usage.new_tokens:
+        rate = usage.engine_seconds / usage.new_tokens
+        write_json(path, {"engine": engine, "seconds_per_token": rate})
+        return rate
+    told = read_json(path) if path.exists() else {}
+    return float(told["seconds_per_token"]) if told.get("engine") == engine else 0.0
 
 
 def _mean(column: pl.Series) -> float:
@@ -168,25 +186,38 @@ def _judge_lines(recipe: Recipe, config: JudgeStage, train: int, probe: Probe) -
 
 def _step_lines(recipe: Recipe, config: RolloutStage, train: int, probe: Probe) -> list[Line]:
     assert recipe.sample
-    each = min(config.solutions_per_prompt, recipe.sample.n)
-    solutions = min(train, config.max_prompts or train) * each
-    cost = expected_cost(strategy_for(config.strategy, **config.options), probe.solutions)
-    calls = solutions * cost.rollouts
-    read = calls * probe.prompt_tokens + solutions * cost.read * probe.new_tokens
-    written = solutions * cost.written * probe.new_tokens
-    lines = [
-        Line(
-            "rollout (at most)" if recipe.uses_siblings(engine) else "rollout",
-            calls,
-            read,
-            written,
-            engine == recipe.engine,
-        )
-        for engine in recipe.engines_of(config)
-    ]
+    prompts = min(train, config.max_prompts or train)
+    solutions = prompts * min(config.solutions_per_prompt, recipe.sample.n * len(recipe.sample.systems))
+    lines = []
+    for k in range(len(recipe.engines_of(config))):
+        lines += _rollout_lines(recipe, config, k, solutions, probe)
+    if config.tree:
+        calls = prompts * config.tree.budget  # which write and read half a solution each
+        half = calls * probe.new_tokens / 2
+        lines.append(Line("search (at most)", calls, calls * probe.prompt_tokens + half, half))
     if recipe.critique:
         replies = solutions * recipe.critique.samples
         asked = replies * (probe.prompt_tokens + probe.new_tokens)
         timed = recipe.engines_of(recipe.critique)[0] == recipe.engine
         lines.append(Line("critique (at most)", replies, asked, replies * recipe.critique.max_tokens, timed))
     return lines
+
+
+def _rollout_lines(
+    recipe: Recipe, config: RolloutStage, completer: int, solutions: int, probe: Probe
+) -> list[Line]:
+    """Of one completer: its pilot, where there is one, and what the others and a second reading cost."""
+    strategy = strategy_of(recipe, completer)
+    cost = expected_cost(strategy, probe.solutions)
+    timed = recipe.engines_of(config)[completer] == recipe.engine
+
+    def line(name: str, n: float) -> Line:
+        calls = n * cost.rollouts
+        read = calls * probe.prompt_tokens + n * cost.read * probe.new_tokens
+        return Line(f"{name} (about)", calls, read, n * cost.written * probe.new_tokens, timed)
+
+    if not isinstance(strategy, Piloted):
+        return [line(verb(completer), solutions)]
+    pilot = min(PILOT, solutions)
+    rest = solutions - pilot + REREAD * pilot
+    return [line(pilot_verb(completer), pilot), line(verb(completer), rest)]

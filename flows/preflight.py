@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
 
 from flows.checks import checker_of, templates, verifiers_of
 from flows.judge import judge_names
+from flows.progress import say
 from flows.recipe import EvalSet, FilePrompts, Recipe, RolloutStage
 from labelers.judges.templates import load_template
 from samplers.engines import EngineConfig, open_engine
+from samplers.openai_engine import OpenAIEngine
 from store.errors import InputError
 
 MIN_FREE_BYTES = 200 * 2**20  # a small run with its models and report writes some tens of MB
@@ -41,11 +44,24 @@ def check_models(recipe: Recipe) -> None:
         judge_names(recipe.engines_of(recipe.judge))
     for config in _engines(recipe):
         engine = open_engine(config)
-        if engine.kind == "openai":
-            engine.start()
-        engine.close()
+        if isinstance(engine, OpenAIEngine):
+            with closing(engine):
+                engine.start()
+                _check_server(recipe, config, engine)
     if recipe.train and recipe.train.base is not None:
         _need_model(recipe.train.base, None, "train.base")
+
+
+def _check_server(recipe: Recipe, config: EngineConfig, engine: OpenAIEngine) -> None:
+    """Can it do what only some servers can, where the recipe asks for that?"""
+    if recipe.rollout and config in recipe.engines_of(recipe.rollout):
+        engine.check_continues()
+    structured = recipe.judge and recipe.judge.structured and config in recipe.engines_of(recipe.judge)
+    if structured and not engine.continues:
+        say(
+            f"judge.structured: {config.model} is not known to be on a vLLM or SGLang server: nothing holds "
+            "its replies to a verdict; what cannot be read is counted as unparsed"
+        )
 
 
 def _engines(recipe: Recipe) -> list[EngineConfig]:

@@ -5,12 +5,14 @@ The same table for every labeler of the run: each completer's rollouts, the crit
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from math import isnan
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from evaluators.metrics import first_error, processbench, step_agreement
+from evaluators.metrics import ProcessBench, first_error, processbench, step_agreement
 from flows.consensus import AGREED_FILE
 from flows.critique import CRITIQUES_DIR
 from flows.decontaminate import CLEAN
@@ -19,6 +21,7 @@ from flows.rollout import steps_dir
 from flows.search import SEARCHED_STEPS_DIR
 from flows.stage import Outcome, Stage
 from labelers.judges import critique
+from labelers.proportions import rate
 from labelers.rollouts.labels import first_errors
 from samplers.policy import world
 from store.accounting import Account
@@ -38,7 +41,7 @@ TRUTH = pl.Schema(
 
 
 def stage(run_dir: Path, recipe: Recipe) -> Stage:
-    return Stage("quality", work, {}, (CLEAN, *label_files(run_dir, recipe)), (QUALITY_FILE,), version=2)
+    return Stage("quality", work, {}, (CLEAN, *label_files(run_dir, recipe)), (QUALITY_FILE,), version=3)
 
 
 def label_files(run_dir: Path, recipe: Recipe) -> list[str]:
@@ -92,9 +95,30 @@ def measure_location(found: pl.DataFrame, truth: dict[str, int]) -> dict[str, An
     """How well first errors are found; a solution on which nothing was decided counts neither way."""
     known = found.filter(pl.col("first_error").is_not_null())
     names, said = known["completion_id"].to_list(), known["first_error"].to_list()
-    scores = processbench([truth[name] for name in names], said)
+    first = [truth[name] for name in names]
+    scores = processbench(first, said)
     undecided = found.height - known.height
-    return {"solutions": known.height, "undecided": undecided, "first_error": scores._asdict()}
+    located = scores._asdict() | {"intervals": _intervals(scores, first)}
+    return {"solutions": known.height, "undecided": undecided, "first_error": located}
+
+
+def _intervals(scores: ProcessBench, truth: list[int]) -> dict[str, Sequence[float | None]]:
+    """Wilson's 95 % intervals, solutions taken as independent; (low, high), null where there is no solution.
+
+    F1 grows with both accuracies, so it lies between that of both lower and that of both upper ends whenever
+    they lie within theirs.
+    """
+    wrong = sum(first != -1 for first in truth)
+    error = _ends(scores.error_accuracy, wrong)
+    correct = _ends(scores.correct_accuracy, len(truth) - wrong)
+    ends = [2 * a * b / (a + b) if a and b else 0.0 for a, b in zip(error, correct, strict=True)]
+    f1 = [None, None] if isnan(scores.f1) else ends
+    return {"error_accuracy": error, "correct_accuracy": correct, "f1": f1}
+
+
+def _ends(share: float, n: int) -> list[float | None]:
+    found = rate(round(share * n) if n else 0, n)
+    return [found["low"], found["high"]]
 
 
 def _measure_steps(steps: pl.DataFrame, truth: pl.DataFrame) -> dict[str, Any]:

@@ -47,8 +47,12 @@ def rollouts_dir(completer: int) -> str:
     return "tables/rollouts" + verb(completer).removeprefix("rollout")
 
 
+def pilot_verb(completer: int) -> str:
+    return verb(completer).replace("rollout", "pilot")
+
+
 def pilot_file(completer: int) -> str:
-    return f"tables/{verb(completer).replace('rollout', 'pilot')}.json"
+    return f"tables/{pilot_verb(completer)}.json"
 
 
 def settings(recipe: Recipe, completer: int) -> dict[str, Any]:

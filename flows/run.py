@@ -131,10 +131,10 @@ def _verbs(recipe: Recipe) -> set[str]:
     verbs = {"prompts", "decontaminate", "verify", "card"}
     verbs |= {verb for verb in optional if getattr(recipe, verb) is not None}
     if recipe.rollout:
-        passes = {rollout.verb(k) for k in range(len(recipe.engines_of(recipe.rollout)))}
-        verbs |= passes
+        passes = range(len(recipe.engines_of(recipe.rollout)))
+        verbs |= {rollout.verb(k) for k in passes}
         if recipe.rollout.strategy == "changepoint":
-            verbs |= {name.replace("rollout", "pilot") for name in passes}
+            verbs |= {rollout.pilot_verb(k) for k in passes}
         verbs |= {"search"} if recipe.rollout.tree else set()
     named = {
         "build": bool(recipe.build.sets),

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
+LEGEND = "right continuations of those drawn, and how sure the label is"
 PROMPTS_FILE = "tables/clean_prompts.parquet"
 
 
@@ -55,6 +56,8 @@ def _show_solutions(console: Console, run_dir: Path, prompts: pl.DataFrame, n: i
             pl.col("completion_id").is_in(steps["completion_id"].unique().to_list())
         )
     located = _first_errors(run_dir)
+    if steps is not None and n:
+        console.print(f"steps: {LEGEND}", style="dim", markup=False)
     by_id = {row["prompt_id"]: row for row in prompts.iter_rows(named=True)}
     for row in completions.sort("prompt_id", "completion_id").head(n).iter_rows(named=True):
         prompt = by_id[row["prompt_id"]]

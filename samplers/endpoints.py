@@ -1,7 +1,8 @@
 """Which server gets the next call: the least busy one in health; one that fails is benched and probed again.
 
 An endpoint that failed BENCH_AFTER times in a row gets no calls for a while that doubles up to MAX_BENCH
-seconds; then a single call is let through, and decides. "Too many requests" is no failure of the server's, it
+seconds; then a single call is let through, and decides. What was under way when it was benched tells nothing
+new. "Too many requests" is no failure of the server's, it
 only pauses. All times are the event loop's clock; nothing here is shared between threads.
 """
 
@@ -56,6 +57,8 @@ class Endpoint:
         self.closed_until = 0.0
 
     def failed(self, now: float) -> None:
+        if now < self.closed_until and self.failures >= BENCH_AFTER:
+            return
         self.failures += 1
         if self.failures >= BENCH_AFTER:
             self.closed_until = now + min(MAX_BENCH, FIRST_DELAY * 2.0 ** (self.failures - BENCH_AFTER))

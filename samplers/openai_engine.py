@@ -11,8 +11,9 @@ What happens to a failed attempt:
     408, 409, 5xx, time-outs, broken connections, unreadable answers
                                retried `max_attempts` times; then put aside and asked again when everything
                                else is done, and rejected only if that fails as often
-    nothing but failures       twice `max_attempts` of them in a row: the engine stops, naming the server and
-                               its last words
+    nothing but failures       said after SAID_AFTER of them in a row; after twice `max_attempts`, of any
+                               request or at every server, the engine stops, naming the server and its last
+                               words
 An empty text where a whole answer was asked for is believed if it comes `max_attempts` times.
 
 A prefill is an assistant turn to be continued (`continue_final_message`): vLLM and SGLang servers can do it.
@@ -49,6 +50,7 @@ STOPS = {401, 403, 404}
 REJECTS = {400, 413, 422}
 # Servers that can continue an assistant turn, and be held to a choice, by what /v1/models says of them.
 CONTINUES = {"vllm", "sglang"}
+SAID_AFTER = 3  # failures without a success between them
 
 
 class _Unanswered(Exception):
@@ -87,6 +89,19 @@ class OpenAIEngine:
         self._successes = 0
         self._rejections = 0
         self._failures = 0  # attempts, of any request, since the last success
+
+    @property
+    def continues(self) -> bool:
+        """The servers can continue an assistant turn, and keep to a choice; known once they are contacted."""
+        return self._owner in CONTINUES
+
+    def check_continues(self) -> None:
+        """InputError where rollouts cannot be had from these servers."""
+        if not self.continues:
+            raise InputError(
+                f"engine {self.model}: a rollout continues a half-written answer, which only vLLM and SGLang "
+                f"servers can; {', '.join(self.base_urls)} is not known to be one. Use the vllm engine"
+            )
 
     def render(self, request: Request) -> dict[str, Any]:
         return {"messages": list(request.messages), "prefill": request.prefill}
@@ -158,12 +173,9 @@ class OpenAIEngine:
     def _submit(self, group: list[Request], put_aside: list[Request] | None) -> Future[Answers]:
         self.start()
         assert self._loop is not None
-        if group[0].prefill and self._owner not in CONTINUES:
-            raise InputError(
-                f"engine {self.model}: a rollout continues a half-written answer, which only vLLM and SGLang "
-                f"servers can; {', '.join(self.base_urls)} is not known to be one. Use the vllm engine"
-            )
-        if group[0].sampling.choice and self._owner not in CONTINUES and not self._warned:
+        if group[0].prefill:
+            self.check_continues()
+        if group[0].sampling.choice and not self.continues and not self._warned:
             self._warned = True
             log.warning("%s: not known to be a vLLM or SGLang server: replies are free text", self.model)
         return asyncio.run_coroutine_threadsafe(self._call(group, put_aside), self._loop)
@@ -179,7 +191,7 @@ class OpenAIEngine:
     async def _call(self, group: list[Request], put_aside: list[Request] | None) -> Answers:
         """One request to its end; asks again for samples that the server left out."""
         try:
-            said = await self._attempts(group)
+            said = await self._attempts(group, last_round=put_aside is None)
         except _Unanswered as failure:
             if self._nobody_answers(failure, last_round=put_aside is None):
                 raise EngineError(str(failure)) from None
@@ -205,10 +217,10 @@ class OpenAIEngine:
             if said.text or said.finish_reason != "stop" or request.prefill:
                 break
             with suppress(_Unanswered):
-                [(_, said)] = await self._attempts([request])
+                [(_, said)] = await self._attempts([request], last_round=True)
         return request, said
 
-    async def _attempts(self, group: list[Request]) -> Answers:
+    async def _attempts(self, group: list[Request], last_round: bool) -> Answers:
         pool, successes = self._pool, self._successes
         assert pool is not None
         for attempt in count():
@@ -220,7 +232,8 @@ class OpenAIEngine:
                 self._failures = 0
                 return said
             except Exception as error:
-                delay = self._judge(error, endpoint, attempt, self._successes > successes)
+                again = self._worth_another(attempt, last_round)
+                delay = self._judge(error, endpoint, attempt, self._successes > successes, again)
                 if delay is None:
                     return _rejected(group, self._voice.words(endpoint, error))
             finally:
@@ -228,12 +241,18 @@ class OpenAIEngine:
             await asyncio.sleep(delay)
         raise AssertionError("count() does not end")
 
+    def _worth_another(self, attempt: int, last_round: bool) -> bool:
+        """Where every server has failed often enough, waiting requests need not all find it out."""
+        assert self._pool is not None
+        gone = all(endpoint.failures >= 2 * self.max_attempts for endpoint in self._pool.endpoints)
+        return attempt + 1 < self.max_attempts and (last_round or not gone)
+
     async def _ask(self, endpoint: Endpoint, group: list[Request]) -> Answers:
         request = body(self.model, group, self._owner, endpoint.url)
         return answers(group, await endpoint.server.chat(request))
 
     def _judge(
-        self, error: Exception, endpoint: Endpoint, attempt: int, others_succeed: bool
+        self, error: Exception, endpoint: Endpoint, attempt: int, others_succeed: bool, again: bool
     ) -> float | None:
         """Seconds to wait before the next attempt; None rejects the request; raises where there is none."""
         if not isinstance(error, (Refusal, ValueError, OSError)):
@@ -253,7 +272,10 @@ class OpenAIEngine:
         else:
             endpoint.failed(now)
         self._failures += 1
-        if attempt + 1 < self.max_attempts or (status == 429 and others_succeed):
+        if self._failures == SAID_AFTER:
+            words = self._voice.words(endpoint, error)
+            log.warning("%d calls in a row have failed, trying again: %s", SAID_AFTER, words)
+        if again or (status == 429 and others_succeed):
             return delay
         words = f"gave up after {attempt + 1} attempts: {self._voice.words(endpoint, error)}"
         raise _Unanswered(words, others_succeed) from None

@@ -43,6 +43,12 @@ class SampleStage(Section):
             raise ValueError("worse_systems: two are the same, or the same as `system`")
         return self
 
+    @model_validator(mode="after")
+    def _stops(self) -> SampleStage:
+        if self.stop and self.stop.first > self.n:
+            raise ValueError(f"stop.first is {self.stop.first} and n, the most, only {self.n}: lower `first`")
+        return self
+
     @property
     def systems(self) -> list[str | None]:
         """The system prompts, the best first; None where there is none."""

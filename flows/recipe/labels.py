@@ -20,6 +20,12 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "repair": ("changepoint",),
     "audit": ("changepoint",),
 }
+# The same of a judge's modes. What is written in a recipe as it is by default does no harm.
+MODE_OPTIONS: dict[str, tuple[str, ...]] = {
+    "pairs_per_prompt": ("pairwise",),
+    "candidates": ("ranking", "rating"),
+    "combine": ("pairwise",),
+}
 
 
 class Gate(Section):
@@ -41,7 +47,8 @@ class JudgeStage(Section):
     engine: EngineConfig | None = Field(None, description="the judge; null: the policy itself")
     panel: list[EngineConfig] = Field([], description="several judges instead of one")
     combine: Literal["agree", "majority", "weighted", "dawid-skene"] = Field(
-        "majority", description="how a panel's verdicts on a pair become one; weighted: by calibration"
+        "majority",
+        description="pairwise: how a panel's verdicts on a pair become one; weighted: by calibration",
     )
     template: str | None = Field(None, description="built-in name or a file; default: the mode's own")
     criteria: list[str] = Field([], description="principles, judged one at a time: names or files")
@@ -75,6 +82,14 @@ class JudgeStage(Section):
             raise ValueError("two judges of the panel are the same: their agreement would say nothing")
         if self.samples > 1 and not self.temperature:
             raise ValueError("samples above 1 need a temperature: at 0 every reply is the same")
+        for option, modes in MODE_OPTIONS.items():
+            if self._given(option) and self.mode not in modes:
+                raise ValueError(
+                    f"`{option}` is an option of {' and '.join(modes)}, and the mode is {self.mode}: take it "
+                    "out, or choose the mode it is for"
+                )
+        if self._given("combine") and not self.panel:
+            raise ValueError("`combine` says how a panel agrees, and there is none: give `panel`")
         if self.mode != "rating" and len(self.criteria) > 1:
             raise ValueError(f"{self.mode} verdicts are by one criterion; several are for mode: rating")
         if self.combine == "majority" and self.mode == "pairwise" and self.panel and not len(self.panel) % 2:
@@ -82,6 +97,9 @@ class JudgeStage(Section):
         if self.combine == "dawid-skene" and 0 < len(self.panel) < 3:
             raise ValueError("dawid-skene needs at least three judges in the panel")
         return self
+
+    def _given(self, option: str) -> bool:
+        return getattr(self, option) != type(self).model_fields[option].default
 
 
 class Tree(Section):

@@ -90,6 +90,8 @@ class Recipe(Section):
     def _labels(self) -> Recipe:
         if any(v.use == "code" for v in self.verify.verifiers or ()) and not self.allow_code_execution:
             raise ValueError("verifier `code` runs programs of models: add allow_code_execution: true")
+        if self.judge and self.judge.mode == "ranking" and self._one_each:
+            raise ValueError("judge.mode ranking needs several completions a prompt: raise sample.n")
         if self.rollout and self.rollout.tree and not self.sample:
             raise ValueError("rollout.tree grows from samples of the policy: it needs `sample`")
         if self.rollout and self.rollout.tree and self.critique:
@@ -119,6 +121,10 @@ class Recipe(Section):
         if self.evaluate and not self.train:
             raise ValueError("`evaluate` measures the models that `train` makes: add `train`")
         return self
+
+    @property
+    def _one_each(self) -> bool:
+        return self.sample is not None and self.sample.n * len(self.sample.systems) < 2
 
     def _same_sampling(self, rollout: RolloutStage) -> bool:
         drawn = self.sample

@@ -24,7 +24,7 @@ def calibrate(judgements: pl.DataFrame, verdicts: pl.DataFrame) -> dict[str, Any
 
     `accuracy` is that of agreed preferences, `coverage` the share of the pairs that have one, `single` the
     accuracy of the decided judgements taken one by one, `brier` the mean squared error of the soft
-    preference.
+    preference, over the `n` pairs that have one.
     """
     final = last_attempts(judgements, *PAIR, "order", "judge", "template_hash", "sample_index")
     single = with_truth(final.filter(pl.col("verdict").is_in(["A", "B"])), verdicts)
@@ -36,12 +36,12 @@ def calibrate_agreed(agreed: pl.DataFrame, verdicts: pl.DataFrame) -> dict[str, 
     """The preferences of CONSENSUS or PANEL rows against a verifier."""
     pairs = with_truth(agreed, verdicts)
     preferred = pairs.filter(pl.col("preference").is_not_null())
-    error = pairs["soft"] - (pairs["truth"] == "A").cast(pl.Float64)
+    error = (pairs["soft"] - (pairs["truth"] == "A").cast(pl.Float64)).drop_nulls()
     return {
         "pairs": pairs.height,
         "coverage": rate(preferred.height, pairs.height),
         "accuracy": rate(int((preferred["preference"] == preferred["truth"]).sum()), preferred.height),
-        "brier": (error**2).mean(),
+        "brier": {"mean": (error**2).mean(), "n": len(error)},
     }
 
 

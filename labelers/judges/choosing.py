@@ -31,7 +31,8 @@ def choose_pairs(
     """At most `per_prompt` pairs of different texts of each prompt, chosen by content alone.
 
     `right-wrong` pairs a correct with an incorrect completion (`verdicts` says which), `random` any two.
-    Which of the two is a_id follows from the ids, so it tells nothing about their quality.
+    Which of the two is a_id follows from a hash of both: the smaller id would more often be the right one,
+    as it is that of the commoner text.
     """
     if mode not in get_args(PairMode) or (mode == "right-wrong" and verdicts is None):
         modes = ", ".join(get_args(PairMode))
@@ -45,11 +46,16 @@ def choose_pairs(
     for prompt_id, completion_id, verdict in rows.select("prompt_id", "completion_id", "verdict").iter_rows():
         groups.setdefault(prompt_id, []).append((completion_id, verdict))
     chosen = [
-        (prompt_id, *sorted(pair))
+        (prompt_id, *_turned(pair, seed))
         for prompt_id, group in groups.items()
         for pair in _pair_up(sorted(group, key=lambda row: content_id(seed, row[0])), per_prompt, mode)
     ]
     return pl.DataFrame(chosen, schema=PAIRS, orient="row").sort(PAIR)
+
+
+def _turned(pair: tuple[str, str], seed: int) -> tuple[str, str]:
+    a, b = sorted(pair)
+    return (a, b) if int(content_id("side", seed, a, b), 16) % 2 else (b, a)
 
 
 def _pair_up(group: list[tuple[str, str | None]], limit: int, mode: PairMode) -> list[tuple[str, str]]:
@@ -99,6 +105,7 @@ def choose_groups(
 
 
 def _distinct(completions: pl.DataFrame) -> pl.DataFrame:
-    """One completion of each text of a prompt."""
-    by_id = completions.sort("completion_id")
-    return by_id.unique(["prompt_id", "text"], keep="first", maintain_order=True)
+    """One completion of each text of a prompt: by a hash, as the smallest id tells how many there were."""
+    mark = pl.col("completion_id").map_elements(lambda i: content_id("of equal texts", i), pl.String)
+    by_hash = completions.sort(mark)
+    return by_hash.unique(["prompt_id", "text"], keep="first", maintain_order=True)

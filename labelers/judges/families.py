@@ -80,10 +80,10 @@ def self_family(
 ) -> dict[str, Any]:
     """How often one judge met its own family, and whether it favoured it; `agreed` are CONSENSUS rows.
 
-    `own_family` is null where it did not as far as names tell and not all of them do: `own_family_unknown`
-    counts such pairs, which are in none of the shares. `own_family_wins` counts the preferences between own
-    and other whatever the truth, so it also holds how good the own family is; `self_family_gap` does not,
-    and needs `verdicts`.
+    `own_family` is null without a pair, and where it did not as far as names tell and not all of them do:
+    `own_family_unknown` counts such pairs, which are in none of the shares. `own_family_wins` counts the
+    preferences between own and other whatever the truth, so it also holds how good the own family is;
+    `self_family_gap` does not, and needs `verdicts`.
     """
     pairs = _with_kin(agreed, completions)
     mixed = pairs.filter(pl.col("preference").is_not_null() & (pl.col("own_a") != pl.col("own_b")))
@@ -91,7 +91,7 @@ def self_family(
     met = (pairs["own_a"] | pairs["own_b"]).cast(pl.Boolean)  # null: it may have
     unknown, times = met.null_count(), int(met.sum())
     return {
-        "own_family": True if times else None if unknown else False,
+        "own_family": True if times else False if pairs.height and not unknown else None,
         "own_family_judged": rate(times, pairs.height - unknown),
         "own_family_unknown": unknown,
         "own_family_wins": rate(int((mixed["preference"] == mixed["own"]).sum()), mixed.height),

@@ -27,6 +27,7 @@ from labelers.judges.logprobs import letter_logprobs
 from labelers.judges.material import Material
 from labelers.judges.templates import LETTERS, Template, load_template
 from labelers.judges.verdict_parser import parse_choice
+from labelers.proportions import rate
 from samplers.cached import Budget, Progress
 from samplers.engine import Completion, Engine, Sampling
 from store.errors import InputError
@@ -174,8 +175,8 @@ def _softmax(logits: list[float]) -> list[float | None]:
     return [weight / sum(weights) for weight in weights]
 
 
-def wins_by_place(rankings: pl.DataFrame) -> list[float]:
-    """The share of the replies won by what stood first, second, and so on; an unbiased judge: 1/K each.
+def wins_by_place(rankings: pl.DataFrame) -> list[dict[str, Any]]:
+    """The `rate` of replies won by what stood first, second, and so on to K; an unbiased judge: 1/K each.
 
     Over the groups of the commonest size K of which every reply was read: there every candidate stands at
     every place, so that quality cancels.
@@ -189,4 +190,4 @@ def wins_by_place(rankings: pl.DataFrame) -> list[float]:
     size = max(sizes, key=lambda k: (sizes[k], k))
     rows = whole.filter(pl.col("completion_ids").list.len() == size).select("completion_ids", "best")
     won = Counter(ids.index(best) for ids, best in rows.iter_rows())
-    return [won[place] / rows.height for place in range(size)]
+    return [rate(won[place], rows.height) for place in range(size)]

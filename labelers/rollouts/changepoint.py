@@ -15,10 +15,10 @@ what there is to know, which is more in a long solution than in one whose error 
 probabilistic bisection; the closest published relatives are EpicPRM (arXiv 2503.02382) and SCAN (2509.16548).
 Of step t it says
 
-    soft = P(e > t)      label = soft >= 1/2      confidence = P(label)      value = P(the next draw is right)
+    label = t < MAP(e)      soft = P(e > t)      confidence = P(label)      value = P(the next draw is right)
 
-so the first error is put at the median of e, the one place where no label is less likely than its contrary.
-(The mode would be right about e a little more often, but with labels that are more likely wrong than right.)
+The mode is right about e more often than the median, where labels would be split at soft = 1/2. Its price is
+a step here and there whose label has a confidence below 1/2.
 
 A solution with a right answer is not probed unless `audit` is set: it is itself a success of every prefix,
 all its steps are labelled right (method "witness"), and their confidence is still the posterior.
@@ -54,7 +54,7 @@ class Changepoint:
 
     stop: float = 0.98
     budget: int = 24
-    gain: float = 0.02
+    gain: float = 0.01
     wave: int = 1
     audit: bool = False
     calibrate: bool = True
@@ -105,11 +105,10 @@ class Changepoint:
         soft = (1 - np.cumsum(posterior)).clip(0, 1).tolist()
         values = (weights[1:].sum(1) / weights[0].sum()).clip(0, 1).tolist()
         proven = seen.outcome == "right" and not self.audit
+        first, method = (seen.n_steps, "witness") if proven else (int(np.argmax(posterior)), self.name)
         labels = [
-            StepLabel(value, True, good, good, "witness")
-            if proven
-            else StepLabel(value, good >= 0.5, good, max(good, 1 - good), self.name)
-            for value, good in zip(values, soft, strict=False)
+            StepLabel(value, t < first, good, good if t < first else 1 - good, method)
+            for t, (value, good) in enumerate(zip(values, soft, strict=False))
         ]
         return [*labels, outcome_label(seen)]
 

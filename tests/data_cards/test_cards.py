@@ -88,6 +88,38 @@ def test_ties_and_margins_of_several_units_are_pointed_out() -> None:
     assert "are ties" not in plain and "in units of" not in plain
 
 
+def with_recipe(run: Run, **changed: Any) -> Run:
+    return replace(run, manifest={**run.manifest, "recipe": run.recipe | changed})
+
+
+def test_the_limits_of_step_labels_are_those_of_what_ran() -> None:
+    run = made_run()
+    card = dataset_card(run)
+    assert "whether the policy that wrote the solution still reached the answer" in card
+    assert "is seen only where the program finds it or another labeler finds it" in card
+    other = {"rollout": {"completers": [{"model": "org/other"}, run.recipe["engine"]]}}
+    assert "whether org/other, which did not write the solution (the first of" in dataset_card(
+        with_recipe(run, **other)
+    )
+    unlabelled = dataset_card(replace(with_recipe(run, sample=None), datasets={}))
+    assert "whether org/policy, which did not write the solution, still" in unlabelled
+
+
+def test_rollouts_are_never_fewer_than_what_a_continued_run_used() -> None:
+    run = made_run()
+    stages = dict(run.stages)
+    stages["rollout/0000"] = stages["rollout/0000"] | {"calls_made": 0}
+    stages["pilot"] = stages["pilot"] | {"calls_made": 10, "calls_cached": 20}
+    card = dataset_card(replace(run, manifest={**run.manifest, "stages": stages}))
+    assert "| rollouts drawn | 2,000 |" in card
+
+
+def test_the_card_does_not_count_itself() -> None:
+    run = made_run()
+    stages = dict(run.stages) | {"card": {"accounts": []}}
+    assert dataset_card(replace(run, manifest={**run.manifest, "stages": stages})) == dataset_card(run)
+
+
 def test_a_local_model_folder_is_named_without_its_path() -> None:
     run = made_run()
     recipe = run.recipe | {"engine": {"kind": "vllm", "model": "/home/someone/models/policy"}}
@@ -108,12 +140,14 @@ def test_the_card_tells_how_the_set_was_made(card: str) -> None:
         "| critic | vllm | org/policy | not recorded |",
         "| strategy | changepoint |",
         "| calibrated repair rate | 2 to 4 % |",
-        "| rollouts a solution | 5.6 |",
+        "| rollouts drawn | 6,420 |",  # 5,200 + 20 by the shards, 900 and 300 from the ledger by the pilot
+        "| rollouts drawn a solution | 17.8 |",
+        "| rollouts used by labels | 2,000 |",
         "| retention | 55.6 % |",
         "| with error | 50.0 % before, 25.0 % after |",
-        "| margin ≥ 0 | 30.0 % \\[22.0 %, 40.0 %\\] of 90 |",
-        "| left out: length gap | 100 |",
-        "| agreed | 2 | 100.0 % | 100.0 % | 100.0 % | – | – |",
+        "| margin 0 to 0.25 | 30.0 % \\[22.0 %, 40.0 %\\] of 90 |",
+        "| comparisons left out: length gap | 100 |",
+        "| agreed | 2 | 0 |" + 3 * r" 100.0 % \[20.7, 100.0\] |" + " – | – |",  # Wilson of 1 in 1
         "Only solutions on which all labelers agree were kept",
         "![Best-of-n accuracy by method](best_of_n.svg)",
         'load_dataset("me/mine", "outcome", split="train")',

@@ -1,8 +1,8 @@
 """SIGKILL a real run again and again: the end is byte-identical, and no finished call is made twice.
 
 The run talks over a real socket to a server whose log says which calls were made and when. A kill
-comes a random moment after a random number of further calls, or after the manifest names a new
-stage, so that kills fall inside sampling and rollouts and also into the stages that call nobody.
+comes a random moment after a random share of the calls that are left, or after the manifest names a new
+stage, so that kills fall inside sampling, rollouts and critiques and into the stages that call nobody.
 """
 
 from __future__ import annotations
@@ -70,11 +70,11 @@ def stages_begun(run: Path) -> int:
         return 0
 
 
-def kill_somewhere(flows, run: Path, log: Path, rng: random.Random) -> bool:
-    """Start the run and kill it; False when it ended first."""
+def kill_somewhere(flows, run: Path, log: Path, rng: random.Random, most: int) -> bool:
+    """Start the run and kill it, about `most` calls later at most; False when it ended first."""
     process = flows.start("run", "drill.yaml", "--out", str(run))
     calls, stages = len(log.read_text().splitlines()), stages_begun(run)
-    wanted = rng.randint(1, 25)
+    wanted = rng.randint(1, most)
     deadline = time.monotonic() + 120
     while process.poll() is None and time.monotonic() < deadline:
         new_calls = len(log.read_text().splitlines()) - calls
@@ -95,12 +95,15 @@ def test_twenty_kills_change_nothing_and_no_finished_call_is_made_twice(flows, w
     assert undisturbed.returncode == 0, undisturbed.stdout + undisturbed.stderr
     calls_needed = sum(json.loads(line)["n"] for line in world_server.requests())
 
+    requests_needed = len(world_server.requests())
     run, rng, kills = tmp_path / "killed", random.Random(0), 0
     finished: set[str] = set()
     seen = len(world_server.requests())
     twice: list[dict] = []
     while True:
-        killed = kill_somewhere(flows, run, world_server.log, rng) if kills < KILLS else False
+        left = 2 * requests_needed - seen  # `seen` counts those of the undisturbed run, too
+        most = max(1, 2 * left // (KILLS - kills + 4))  # kills reach the end, and seldom before the last
+        killed = kill_somewhere(flows, run, world_server.log, rng, most) if kills < KILLS else False
         if kills >= KILLS:
             final = flows("run", "drill.yaml", "--out", str(run))
             assert final.returncode == 0, final.stdout + final.stderr

@@ -9,9 +9,12 @@ from typing import Any
 
 import polars as pl
 import pytest
+from chat_server import ChatServer
 
+from flows import command
+from flows.__main__ import EXIT_FAILED, main
 from flows.engines import allow_calls, close_engines
-from flows.judge import GateClosed
+from flows.judge import GateClosed, NothingJudged
 from flows.preflight import check_models
 from flows.recipe import Recipe, validate_recipe
 from flows.run import chain
@@ -155,8 +158,59 @@ def test_a_panel_is_gated_on_what_a_verifier_knows(run, tmp_path, module_server)
     assert set(agreed["judge"]) == {"world"}
     card = (tmp_path / "README.md").read_text()
     assert "Judge bias, contrary" in card and "not below" in card
-    with pytest.raises(GateClosed, match="lets no judge through .*contrary"):
+    with pytest.raises(GateClosed, match="lets no judge through\n  contrary: .*\n.*judge.gate.min_accuracy"):
         run(judge={"engine": panel[1], "gate": judge["gate"]}, build={"sets": []})
+
+
+def test_a_closed_gate_is_not_told_to_try_the_same_command_again(monkeypatch, tmp_path, capsys):
+    def closed(*_: Any) -> None:
+        raise GateClosed("judge.gate lets no judge through")
+
+    monkeypatch.setattr(command, "_run_flow", closed)
+    assert main(["run", "quickstart", "--out", str(tmp_path / "run")]) == EXIT_FAILED
+    told = capsys.readouterr().err
+    assert "lets no judge through" in told and "continue with" not in told
+
+
+def test_judges_that_label_nothing_are_told_of_and_end_a_run_that_has_nothing_else(run, tmp_path, capsys):
+    asks_for_steps = tmp_path / "template.txt"  # the reply to it is no rating
+    asks_for_steps.write_text(
+        "Rate it from 1 to 10:\n<question>\n{prompt}\n</question>\n<step_1>\n{completion}\n</step_1>"
+    )
+    judge = {"mode": "rating", "template": str(asks_for_steps)}
+    notes = run(judge=judge, build={"sets": ["preference"]})
+    assert "warning: " in (said := capsys.readouterr().out) and "gave no label (judge" in said
+    assert "gave no label" in notes["judge"]["warning"]
+    rows = [{"prompt": problem.text} for problem in world.problems(4, seed=3)]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    open_ended = {"source": "file", "path": str(tmp_path / "rows.jsonl"), "test_fraction": 0.0}
+    with pytest.raises(NothingJudged, match="gave no label .* nothing else makes the preference set"):
+        run(prompts=open_ended, judge=judge, build={"sets": ["preference"]})
+
+
+def test_a_judge_with_nothing_to_ask_is_told_of(run):
+    notes = run(sample=SAMPLE | {"n": 1}, judge={}, build={"sets": ["outcome"]})
+    assert notes["judge"]["warning"].startswith("there was nothing to ask the judges")
+
+
+@pytest.mark.parametrize("role", ["policy", "completer"])
+def test_a_server_that_cannot_continue_an_answer_is_refused_before_any_call(module_server, role):
+    with ChatServer(owner="somebody") as server:
+        config = engine(server, "m")
+        policy = config if role == "policy" else engine(module_server, "world")
+        rollout = {"completers": [config]} if role == "completer" else {}
+        recipe = recipe_with({"engine": policy, "rollout": rollout}, module_server)
+        with pytest.raises(InputError, match="a rollout continues a half-written answer"):
+            check_models(recipe)
+        assert server.bodies == []
+
+
+def test_a_server_that_may_not_keep_to_verdicts_is_told_of_before_any_call(module_server, capsys):
+    with ChatServer(owner="somebody") as server:
+        judge = {"engine": engine(server, "m"), "structured": True}
+        check_models(recipe_with({"judge": judge, "build": {"sets": []}}, module_server))
+        assert "judge.structured: m is not known" in capsys.readouterr().out
+        assert server.bodies == []
 
 
 def test_judges_of_one_name_are_told_apart_by_their_revision(run, tmp_path, module_server):
@@ -220,6 +274,8 @@ def test_scores_of_a_judge_make_pairs_and_rankings_where_no_answer_is_known(run,
     )
     assert notes["judge"]["mode"] == mode
     assert ("wins by place: 1" in (tmp_path / "README.md").read_text()) == (mode == "ranking")
+    for measured in (facts["bias"] for facts in notes["judge"]["judges"].values()):
+        assert measured["unparsed"]["n"] > 0 and measured["ties"]["rate"] is not None
     assert notes["build/preference"]["pairs"]["out"] == pairs.height
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from flows.plan import Probe, estimate
+from flows.plan import Probe, _rate, estimate
 from flows.plan_rollouts import Solution, expected_cost
 from flows.recipe import validate_recipe
+from flows.stage import Usage
 from labelers.rollouts.strategies import strategy_for
 
 RIGHT, WRONG = Solution(5, True, 6, 8), Solution(5, False, 2, 8)
@@ -59,9 +60,30 @@ def test_calls_are_counted_for_each_judge_and_each_completer():
     )
     assert found["sample"].calls == 2 * 4 + 1 * 2
     assert found["judge (at most)"].calls == 2 * 2 * 3 * 2  # orders, pairs, samples, prompts
-    assert found["rollout"].calls == 2 * 3 * 4 * 2  # prompts, solutions, steps, rollouts
+    assert found["rollout (about)"].calls == 2 * 3 * 4 * 2  # prompts, solutions, steps, rollouts
     assert found["critique (at most)"].calls == 2 * 3 * 2
-    assert found["critique (at most)"].timed and not found["rollout"].timed
+    assert found["critique (at most)"].timed and not found["rollout (about)"].timed
+
+
+def test_a_strategy_with_a_pilot_draws_most_of_a_small_run_there():
+    found = lines(rollout={"solutions_per_prompt": 3, "completers": [{"model": "embedded"}, {"model": "b"}]})
+    pilot, rest = found["pilot (about)"].calls, found["rollout (about)"].calls
+    assert pilot == 2 * 3 * expected_cost(strategy_for("changepoint"), PROBE.solutions).rollouts
+    assert 0 < rest < pilot / 5
+    assert found["pilot-2 (about)"].calls > 0
+
+
+def test_a_tree_search_is_bounded_by_its_budget():
+    found = lines(rollout={"strategy": "bisect", "tree": {"budget": 40}})
+    assert found["search (at most)"].calls == 2 * 40
+
+
+def test_a_plan_that_the_ledger_answers_takes_the_time_of_the_one_before(tmp_path):
+    path, engine = tmp_path / "rate", {"model": "a"}
+    assert _rate(path, engine, Usage()) == 0
+    assert _rate(path, engine, Usage(calls=2, new_tokens=100, engine_seconds=5.0)) == 0.05
+    assert _rate(path, engine, Usage()) == 0.05
+    assert _rate(path, {"model": "b"}, Usage()) == 0
 
 
 def test_rankings_are_asked_in_every_rotation_and_ratings_by_every_criterion():

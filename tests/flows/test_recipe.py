@@ -130,6 +130,12 @@ LABELLED = MINIMAL + "rollout: {max_prompts: 2}\njudge: {}\ncritique: {}\n"
         (["judge.panel=[{model: a}, {model: b}]", "judge.combine=dawid-skene"], "at least three judges"),
         (["judge.panel=[{model: a}, {model: b}]", "judge.engine={model: c}"], "not both"),
         (["judge.criteria=[honesty, safety]"], "several are for mode: rating"),
+        (["judge.candidates=5"], "`candidates` is an option of ranking and rating, and the mode is pairwise"),
+        (["judge.mode=rating", "judge.pairs_per_prompt=9"], "`pairs_per_prompt` is an option of pairwise"),
+        (["judge.mode=rating", "judge.combine=dawid-skene"], "`combine` is an option of pairwise"),
+        (["judge.combine=agree"], "`combine` says how a panel agrees, and there is none"),
+        (["judge.mode=ranking", "sample.n=1"], "ranking needs several completions a prompt: raise sample.n"),
+        (["sample.stop.first=3"], "stop.first is 3 and n, the most, only 2"),
         (["prompts={source: processbench, path: x.json}"], "`recorded: {}` instead of `sample`"),
     ],
 )

@@ -17,7 +17,8 @@ from data_cards.examples import labelled_solutions, scored_solutions
 from data_cards.run import Run
 from evaluators.best_of_n import curves, summary
 from evaluators.candidates import candidates
-from evaluators.metrics import auc, auc_within, processbench, step_agreement
+from evaluators.metrics import auc, auc_within, step_agreement
+from flows.quality import measure_location
 from store.accounting import Account
 from store.tables import COMPLETION_VERDICTS, COMPLETIONS, PROMPTS, SCORES, STEPS
 
@@ -63,12 +64,11 @@ def made_run(hostile: str = "") -> Run:
         },
         label_quality={
             "rollouts": {
-                "solutions": 4,
                 "against_correctness": step_agreement(marks, exact)._asdict(),
                 "against_solvability": step_agreement(marks, marks)._asdict(),
-                "first_error": processbench([1, -1, 2, -1], [1, -1, 1, -1])._asdict(),
+                **measure_location(_found([1, -1, 1, -1, None]), dict(enumerate([1, -1, 2, -1, 0]))),
             },
-            "agreed": {"solutions": 2, "first_error": processbench([1, -1], [1, -1])._asdict()},
+            "agreed": measure_location(_found([1, -1]), {0: 1, 1: -1}),
         },
         instructions={"system prompt": f"Think step by step. {hostile}"},
         solutions=labelled_solutions(prompts, completions, verdicts, steps, truth),
@@ -205,6 +205,7 @@ def _manifest(n: int, accounts: list[Account], hostile: str) -> dict[str, Any]:
             Account("judge", 160, 96, {"order_flip": 44, "tie": 12, "unparsed": 8}), 12.5, 11.9, 320
         ),
         "vote": record(Account("vote", n, n), 0.4, audit=_AUDIT),
+        "pilot": record(Account("pilot", n, 200, {"not_chosen": n - 200}), 20.0, 19.0, 900),
         "rollout/0000": record(
             Account("rollout", n, 360, {"not_chosen": n - 360}), 88.0, 85.2, 5200, **_rollouts(0.02, hostile)
         ),
@@ -235,6 +236,10 @@ def _manifest(n: int, accounts: list[Account], hostile: str) -> dict[str, Any]:
     return {"recipe": recipe, "seed": 0, "code_version": "0.1.0", "stages": stages}
 
 
+def _found(first_errors: list[int | None]) -> pl.DataFrame:
+    return pl.DataFrame({"completion_id": range(len(first_errors)), "first_error": first_errors})
+
+
 def _rate(rate: float, n: int) -> dict[str, Any]:
     return {"rate": rate, "n": n, "low": rate - 0.05, "high": rate + 0.05}
 
@@ -251,10 +256,31 @@ def _rollouts(repair: float, hostile: str) -> dict[str, Any]:
 
 
 _AUDIT = {
-    "thresholds": [
-        {"min_margin": 0.0, "n": 90, "wrong": 27, "false_positive_rate": 0.3, "low": 0.22, "high": 0.4},
-        {"min_margin": 0.75, "n": 0, "wrong": 0, "false_positive_rate": None, "low": None, "high": None},
-    ]
+    "prompts": 120,
+    "with_gold": 120,
+    "tied": 20,
+    "undecided": 10,
+    "audited": 90,
+    "bins": [
+        {
+            "margin_from": 0.0,
+            "margin_to": 0.25,
+            "n": 90,
+            "wrong": 27,
+            "false_positive_rate": 0.3,
+            "low": 0.22,
+            "high": 0.4,
+        },
+        {
+            "margin_from": 0.75,
+            "margin_to": 1.0,
+            "n": 0,
+            "wrong": 0,
+            "false_positive_rate": None,
+            "low": None,
+            "high": None,
+        },
+    ],
 }
 _CONSENSUS = {
     "solutions": 360,

@@ -90,14 +90,14 @@ def opinion(text: str) -> str | None:
 
 def draw(messages: list[dict], seed: int, model: str) -> dict:
     """One answer: a verdict where solutions are shown, else a solution or the rest of one."""
-    text = messages[0]["content"]
+    text = next(message["content"] for message in messages if message["role"] == "user")
     shown = next((found for form in JUDGE_PROMPTS if (found := form.match(text))), None)
     if shown:
         return judgement(*shown.groups(), model == "contrary")
     if said := opinion(text):
         return {"text": f"Looked at it.\n{said}"}
     prefill = messages[-1]["content"] if messages[-1]["role"] == "assistant" else ""
-    problem = world.parse(messages[0]["content"].strip())
+    problem = world.parse(text.strip())
     return {"text": solution(problem, prefill, derived_seed("server", messages, seed))}
 
 

@@ -349,7 +349,7 @@ def test_a_dead_server_ends_the_run_clearly_and_what_had_finished_is_kept(
         return failure(503, "out of memory") if number >= 10 else await well_behaved(body, number)
 
     with ChatServer(dies) as server:
-        with pytest.raises(EngineError, match=rf"gave up after 4 attempts: {server.url}: .*out of memory"):
+        with pytest.raises(EngineError, match=rf"gave up after \d attempts: {server.url}: .*out of memory"):
             list(sample_through(ledger, opened(server, max_concurrency=3, max_attempts=4), asks(40)))
         assert len(ledger) == 10
     with ChatServer() as server:
@@ -357,12 +357,35 @@ def test_a_dead_server_ends_the_run_clearly_and_what_had_finished_is_kept(
         assert len(server.bodies) == 30
 
 
+def test_a_server_that_only_fails_is_told_of_at_once_and_not_asked_by_every_request_in_turn(
+    opened: Opener, caplog: pytest.LogCaptureFixture
+) -> None:
+    with ChatServer(failing_first(10_000, lambda: failure(503, "out of memory"))) as server:
+        with pytest.raises(EngineError, match="out of memory"):
+            texts(opened(server, max_concurrency=32, max_attempts=4), asks(200))
+        assert 32 <= len(server.bodies) <= 32 + 2 * 4, len(server.bodies)
+    [told] = [record.getMessage() for record in caplog.records if "have failed" in record.getMessage()]
+    assert told.startswith(f"3 calls in a row have failed, trying again: {server.url}: ")
+
+
+def test_calls_that_fail_side_by_side_bench_a_server_for_no_longer_than_one_of_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(endpoints, "FIRST_DELAY", 0.5)
+    endpoint = endpoints.Endpoint("http://one/v1", server=None)  # type: ignore[arg-type]
+    for _ in range(64):
+        endpoint.failed(now=100.0)
+    assert endpoint.closed_until == 100.5
+    endpoint.failed(now=101.0)  # the probe
+    assert endpoint.closed_until == 102.0
+
+
 def test_a_run_that_failing_servers_ended_is_closed_without_a_word(
     opened: Opener, caplog: pytest.LogCaptureFixture
 ) -> None:
     with ChatServer(failing_first(10_000, lambda: failure(503))) as server:
         engine = opened(server, max_concurrency=32, max_attempts=3)
-        with pytest.raises(EngineError, match="gave up after 3 attempts"):
+        with pytest.raises(EngineError, match=r"gave up after \d attempts"):
             texts(engine, asks(100))
         engine.close()
         gc.collect()  # asyncio tells of a lost task when it goes

@@ -55,7 +55,7 @@ def test_only_pairs_that_a_verifier_decides_count():
     assert facts["coverage"] == rate(3, 4)
     assert facts["accuracy"] == rate(2, 3)
     # (.1^2 + .6^2 + .5^2) / 3
-    assert facts["brier"] == pytest.approx((0.01 + 0.36 + 0.25) / 3)
+    assert facts["brier"] == {"mean": pytest.approx((0.01 + 0.36 + 0.25) / 3), "n": 3}
 
 
 def test_a_judges_accuracy_is_measured_with_its_unreadable_replies_left_out(tmp_path):
@@ -77,7 +77,7 @@ def test_a_judges_accuracy_is_measured_with_its_unreadable_replies_left_out(tmp_
 def test_no_verifiable_pairs_are_null_and_not_a_score():
     empty = calibrate(pl.DataFrame(schema=JUDGEMENTS), verdicts([("correct", "incorrect")]))
     assert empty["accuracy"] == empty["single"] == rate(0, 0)
-    assert empty["brier"] is None and weight(empty) == 0.0
+    assert empty["brier"] == {"mean": None, "n": 0} and weight(empty) == 0.0
 
 
 def accuracy(hits, n):

@@ -10,6 +10,7 @@ from polars.testing import assert_frame_equal
 from scripted_judge import tables
 
 from labelers.judges.choosing import GROUPS, PAIRS, choose_groups, choose_pairs
+from store.ids import content_id
 from store.tables import COMPLETION_VERDICTS
 
 
@@ -24,7 +25,7 @@ def test_chosen_pairs_depend_on_content_alone():
     _, completions = tables(5, 6)
     pairs = choose_pairs(completions, per_prompt=4, seed=3)
     assert pairs.schema == PAIRS and pairs.height == 20
-    assert (pairs["a_id"] < pairs["b_id"]).all()
+    assert 0.2 < (pairs["a_id"] < pairs["b_id"]).mean() < 0.8
     assert pairs.is_unique().all()
     assert_frame_equal(
         pairs, choose_pairs(completions.sample(fraction=1, shuffle=True, seed=1), per_prompt=4, seed=3)
@@ -49,6 +50,20 @@ def test_right_wrong_pairs_hold_one_of_each_and_spread_over_the_completions():
     assert everything.height == 3 * 4 * 4
     sides = [known[a] for a in everything["a_id"]]
     assert 0.2 < sides.count("correct") / len(sides) < 0.8
+
+
+def test_what_stands_first_tells_nothing_of_how_common_its_text_is():
+    """Right texts are sampled eight times here, wrong ones once: the smallest of eight ids is a small one."""
+    prompts, said = range(150), ["right"] * 8 + ["wrong"]
+    rows = [(content_id(p, i), f"p{p}", text, i) for p in prompts for i, text in enumerate(said)]
+    completions = pl.DataFrame(rows, ["completion_id", "prompt_id", "text", "sample_index"], orient="row")
+    verdict = pl.when(pl.col("text") == "right").then(pl.lit("correct")).otherwise(pl.lit("incorrect"))
+    verdicts = completions.with_columns(verdict=verdict)
+    right = set(verdicts.filter(verdict="correct")["completion_id"])
+    pairs = choose_pairs(completions, verdicts, 1, mode="right-wrong")
+    first = sum(a in right for a in pairs["a_id"])
+    assert pairs.height == 150
+    assert 55 < first < 95  # 75 +- 3.3 deviations; by the smaller id it would be about 133
 
 
 @given(st.integers(1, 6), st.integers(1, 6), st.integers(1, 40))

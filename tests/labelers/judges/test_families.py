@@ -6,7 +6,7 @@ from simulated_judge import SimulatedJudge, world, write_form
 
 from labelers.judges.choosing import choose_pairs
 from labelers.judges.families import families, same_family, self_family
-from labelers.judges.pairwise import consensus, judge_pairs
+from labelers.judges.pairwise import CONSENSUS, consensus, judge_pairs
 from store.ledger import Ledger
 
 
@@ -106,6 +106,12 @@ def test_without_mixed_pairs_or_without_truth_there_is_no_gap(tmp_path):
     strangers = met(tmp_path, 0.25, models=("claude-3",), n_prompts=5)
     assert strangers["own_family"] is False and strangers["own_family_judged"]["rate"] == 0.0
     assert strangers["own_family_unknown"] == 0
+
+
+def test_a_judge_that_met_nobody_is_not_said_to_have_met_strangers():
+    seen = world(2, 2)
+    nothing = self_family(pl.DataFrame(schema=CONSENSUS), seen.completions, seen.verdicts)
+    assert nothing["own_family"] is None and nothing["own_family_judged"]["n"] == 0
 
 
 def test_writers_without_a_known_family_are_not_called_strangers(tmp_path):

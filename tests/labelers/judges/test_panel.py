@@ -103,7 +103,7 @@ def accuracy(panel, verdicts):
 
 
 def brier(panel, verdicts):
-    return calibrate_agreed(panel.opinions, verdicts)["brier"]
+    return calibrate_agreed(panel.opinions, verdicts)["brier"]["mean"]
 
 
 def test_dawid_skene_learns_whom_to_believe_without_gold():

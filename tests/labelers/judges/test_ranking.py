@@ -13,6 +13,7 @@ from scripted_judge import ScriptedJudge, tables
 from labelers.judges.choosing import GROUPS, choose_groups
 from labelers.judges.ranking import SCORES, rank, scores, wins_by_place
 from labelers.judges.templates import LETTERS
+from labelers.proportions import rate
 from samplers.engine import Sampling
 from store.errors import InputError
 from store.ledger import Ledger
@@ -105,9 +106,10 @@ def test_a_bias_of_places_that_adds_to_the_log_probabilities_cancels_exactly(
 def test_a_judge_that_only_looks_at_the_place_tells_no_candidates_apart(ledger, form):
     rows = ranked(ledger, form, biased(0.0, (0.0, 2.0, 0.0, 0.0), logprobs=False))
     assert by_worth(scores(rows)) == [[0.25] * 4] * 3
-    assert wins_by_place(rows) == [0.0, 1.0, 0.0, 0.0]
+    by_place = [rate(wins, 12) for wins in (0, 12, 0, 0)]
+    assert wins_by_place(rows) == by_place
     small = ranked(ledger, form, biased(0.0, (2.0, 0.0), logprobs=False), n_prompts=1, size=2)
-    assert wins_by_place(pl.concat([rows, small])) == [0.0, 1.0, 0.0, 0.0]  # groups of one size alone
+    assert wins_by_place(pl.concat([rows, small])) == by_place  # groups of one size alone
 
 
 def test_without_logprobs_the_score_is_the_share_of_rotations_won(ledger, form):
@@ -172,7 +174,7 @@ def test_places_are_counted_over_whole_groups_so_that_quality_cancels(ledger, fo
         odd = "question 0" in request.messages[0]["content"] and shown(request)[0] == 3
         return "Hard to say." if odd else biased(logprobs=False).say(request)
 
-    assert wins_by_place(ranked(ledger, form, ScriptedJudge(say))) == [0.25] * 4
+    assert wins_by_place(ranked(ledger, form, ScriptedJudge(say))) == [rate(2, 8)] * 4
 
 
 def test_log_probabilities_that_one_reply_lacks_are_used_for_no_candidate_of_its_group(ledger, form):

@@ -130,8 +130,7 @@ def test_information_is_never_negative(evidence):
 
 
 @given(evidences, st.booleans())
-def test_labels_agree_with_their_probabilities(evidence, audit):
-    """Of what was probed no label is less likely than its contrary, and so the first error is the median."""
+def test_the_first_error_is_the_likeliest_and_each_label_has_its_own_probability(evidence, audit):
     labels = Changepoint(audit=audit).labels(evidence)[:-1]
     softs = [label.soft for label in labels]
     assert all(later <= sooner + 1e-12 for sooner, later in pairwise(softs))
@@ -139,7 +138,9 @@ def test_labels_agree_with_their_probabilities(evidence, audit):
     for label in labels:
         assert 0 <= label.value <= 1
         assert label.confidence == pytest.approx(label.soft if label.label else 1 - label.soft)
-        assert label.confidence >= 0.5 or (evidence.outcome == "right" and not audit)
+    if evidence.outcome == "wrong" or audit:
+        weights = first_error_weights(Rates(), as_draws(evidence))[0]
+        assert sum(label.label for label in labels) == min(int(weights.argmax()), len(labels))
 
 
 @pytest.mark.parametrize("steps", [4, 12, 40])
@@ -160,6 +161,16 @@ def test_draws_that_tell_little_end_the_probing():
     hopeless = Evidence((20,) * 6, "wrong", 0, 64, (("wrong",) * 30,) * 5)
     sizes = [sum(map(len, replay(Changepoint(gain=gain), hopeless).draws)) for gain in (0.0, 0.02, 10.0)]
     assert sizes[0] == Changepoint().budget > sizes[1] >= sizes[2] == LEAST
+
+
+def test_the_more_is_left_to_know_the_less_a_draw_has_to_tell():
+    """Four draws each: much is open in a long solution, and the error of the short one is all but found."""
+    late = ((),) * 28 + (("wrong",) * 4,)
+    open_, settled = Evidence((10,) * 30, "wrong", 4, 8, late), seen("rr", "rr", "ww", solved=5)
+    told = [information(first_error_weights(Rates(), as_draws(e))).max() for e in (open_, settled)]
+    between = Changepoint(gain=0.02)
+    assert told[0] < between.gain < told[1]
+    assert between.probes(open_) and not between.probes(settled)
 
 
 def test_what_a_draw_tells_is_weighed_against_what_it_writes():
@@ -305,6 +316,13 @@ def test_calibrating_is_blind_to_the_order_of_the_pilot():
     assert Changepoint().calibrated(pilot) == Changepoint().calibrated(pilot[::-1])
     assert Changepoint(calibrate=False).calibrated(pilot) == Changepoint(calibrate=False)
     assert Changepoint().calibrated([]) == Changepoint()
+
+
+def test_a_pilot_that_tells_nothing_leaves_the_rates_as_they_were():
+    one = Changepoint().calibrated([seen("", "", "w")])
+    assert (one.repair, one.completer) == (0.02, 1.0)
+    assert 0.001 < one.noise <= 0.01
+    assert one.hardness == pytest.approx(solvability.HARDNESS, abs=0.03)
 
 
 def test_a_foreign_completer_is_recognised_by_its_failures():
