@@ -41,7 +41,8 @@ def judge_blocks(run: Run) -> list[Block]:
     if not run.judge:
         return []
     judges, panel = run.judge.get("judges") or {}, dict(run.judge.get("panel") or {})
-    blocks = []
+    warning = run.judge.get("warning")
+    blocks = [Block("Judge", [("warning", warning)])] if warning else []
     for name, facts in sorted(judges.items()):
         whose = f", {name}" if len(judges) > 1 else ""
         gate = (facts.get("gate") or {}).get("reason", "")

@@ -181,6 +181,7 @@ def test_judges_that_label_nothing_are_told_of_and_end_a_run_that_has_nothing_el
     notes = run(judge=judge, build={"sets": ["preference"]})
     assert "warning: " in (said := capsys.readouterr().out) and "gave no label (judge" in said
     assert "gave no label" in notes["judge"]["warning"]
+    assert "gave no label" in (tmp_path / "README.md").read_text()
     rows = [{"prompt": problem.text} for problem in world.problems(4, seed=3)]
     (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     open_ended = {"source": "file", "path": str(tmp_path / "rows.jsonl"), "test_fraction": 0.0}
