@@ -1,9 +1,12 @@
 """What a training run is asked to do: one pydantic model, every default with its source.
 
-objective  data (store/tables.py)  label                                     saved as bt         preference
-last token of chosen and of rejected      {Arch}ForSequenceClassification orm        outcome
-every completion token, or the last one   {Arch}ForTokenClassification (last: Sequence) prm        stepwise
-last token of each step                   {Arch}ForTokenClassification"""
+objective    data (store/tables.py)   label                               saved as
+bt           preference or ranking    last token of each completion       {Arch}ForSequenceClassification
+orm          outcome                  every completion token, or the      {Arch}ForTokenClassification, or
+                                      last one                            Sequence for the last token
+prm          stepwise                 last token of each step             {Arch}ForTokenClassification
+regression   attributes               last token, a value per attribute   {Arch}ForSequenceClassification
+"""
 
 from __future__ import annotations
 
@@ -16,10 +19,21 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from store.errors import InputError
 
-Objective = Literal["bt", "orm", "prm"]
+Objective = Literal["bt", "orm", "prm", "regression"]
 # Left out of a run's key: where things lie and how often resume points are written; what the files hold is in
 # the key by content.
-_NOT_IN_KEY = {"output", "checkpoint_every", "data", "eval_data", "model", "revision"}
+_NOT_IN_KEY = {"output", "checkpoint_every", "data", "eval_data", "model", "revision", "log", "log_every"}
+
+
+class Lora(BaseModel):
+    """Low-rank adapters (arXiv 2106.09685) on every linear layer of the backbone; the head is trained
+    whole."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    rank: int = Field(16, ge=1)
+    alpha: float = Field(32.0, gt=0, description="the update is scaled by alpha / rank")
+    dropout: float = Field(0.0, ge=0, lt=1)
 
 
 class TrainConfig(BaseModel):
@@ -36,22 +50,64 @@ class TrainConfig(BaseModel):
     eval_fraction: float = Field(
         0.05, ge=0, lt=1, description="share of the prompts held out where eval_data is empty"
     )
+    loss: Literal["pairs", "plackett-luce"] = Field(
+        "pairs",
+        description="bt on rankings: all pairs of a ranking, each 1/C(K,2) (InstructGPT, arXiv 2203.02155), "
+        "or the probability of the whole order (Plackett 1975)",
+    )
+    label_smoothing: float = Field(
+        0.0, ge=0, lt=0.5, description="bt: share of the preferences taken to be the wrong way round"
+    )
+    margin_scale: float = Field(
+        0.0,
+        ge=0,
+        description="bt: multiplies the `margin` column, or a ranking's score differences; 0 leaves it out",
+    )
+    ties: Literal["half", "drop"] = Field(
+        "half", description="bt: a tie is a preference of one half, or is dropped and counted"
+    )
+    centering: float = Field(
+        0.0,
+        ge=0,
+        description="bt: coefficient of (r_chosen + r_rejected)², which keeps rewards around 0 "
+        "(arXiv 2312.09244); 0.01 is usual",
+    )
     orm_target: Literal["token", "last"] = Field(
         "token",
         description="label every completion token (Cobbe et al. 2021, arXiv 2110.14168) or the last one",
     )
-    prm_target: Literal["hard", "soft"] = Field(
-        "hard", description="`labels`, or Monte Carlo `values`, as step targets"
+    lm_coef: float = Field(
+        0.0,
+        ge=0,
+        description="orm: weight of the language-modelling loss on right completions (Cobbe et al.)",
     )
-    margin_scale: float = Field(
-        0.0, ge=0, description="multiplies the `margin` column in BT; 0 leaves it out"
+    prm_target: Literal["hard", "soft", "ratings"] = Field(
+        "hard",
+        description="step targets: `labels`, Monte Carlo `values`, or `ratings` of -1, 0, 1 (three classes)",
     )
+    attributes: list[str] = Field(
+        [], description="regression: the columns to predict; an empty cell is a missing value"
+    )
+    heads: int = Field(
+        1,
+        ge=1,
+        description="heads on the one backbone, each from its own start and its own resampling of the data",
+    )
+    aggregate: Literal["mean", "min", "mean-std"] = Field(
+        "mean", description="how an ensemble's rewards become one (arXiv 2310.02743)"
+    )
+    lora: Lora | None = Field(None, description="train adapters and the head instead of all weights")
     lr: float = Field(
         1e-5, gt=0, description="peak learning rate; 1e-5 suits models below 2B, 3e-6 an 8B (Tulu 3)"
     )
     epochs: int = Field(1, ge=1, description="more than two seldom help (RewardBench 2, arXiv 2506.01937)")
     batch_prompts: int = Field(
         32, ge=1, description="prompts in one optimiser step, each with all its completions"
+    )
+    batch_tokens: int | None = Field(
+        None,
+        ge=16,
+        description="instead of batch_prompts: a step takes prompts until it has this many packed tokens",
     )
     row_tokens: int = Field(4096, ge=16, description="budget of a packed row: one forward and backward pass")
     max_tokens: int | None = Field(
@@ -65,13 +121,30 @@ class TrainConfig(BaseModel):
     weight_decay: float = Field(0.0, ge=0)
     clip: float = Field(1.0, gt=0, description="largest gradient norm")
     seed: int = Field(0, ge=0)
-    attention: Literal["auto", "dense", "segments"] = "auto"
+    attention: Literal["auto", "dense", "segments", "flex", "varlen"] = Field(
+        "auto", description="auto: segments on a CPU, flex on a GPU"
+    )
+    checkpointing: Literal["none", "selective", "full"] = Field(
+        "none",
+        description="activations recomputed in the backward pass: none, all but matrix products, or all",
+    )
+    compile: bool = Field(False, description="torch.compile of each layer; rows are filled up to row_tokens")
     dtype: Literal["float32", "bfloat16"] = Field(
         "float32", description="compute type of the backbone; weights, head and loss are float32 always"
     )
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int | None = Field(None, ge=1, description="CPU threads; None: as torch finds it")
     checkpoint_every: int = Field(200, ge=1, description="optimiser steps between resume points")
+    eval_every: int | None = Field(
+        None, ge=1, description="optimiser steps between held-out evaluations; None: at the end of each epoch"
+    )
+    early_stop: int | None = Field(
+        None, ge=1, description="stop after this many evaluations without a better one"
+    )
+    log: list[Literal["tensorboard", "wandb"]] = Field(
+        [], description="besides the terminal and OUTPUT/log.jsonl"
+    )
+    log_every: int = Field(10, ge=1, description="optimiser steps between log entries")
 
     def key_settings(self) -> dict[str, Any]:
         """The settings that the trained weights depend on."""

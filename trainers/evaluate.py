@@ -9,9 +9,10 @@ import torch
 
 from . import metrics
 from .config import Objective
-from .losses import LOSSES
+from .items import join_items
+from .losses import Loss
 from .model import RewardModel
-from .pack import Row, group_by_prompt, make_trees, pack
+from .pack import Row, by_unit, group_by_prompt, label_starts, make_trees, pack
 from .units import Unit
 
 Metrics = dict[str, float | None]
@@ -30,22 +31,24 @@ def pack_all(units: Sequence[Unit], budget: int) -> list[Row]:
 
 
 @torch.no_grad()
-def evaluate(model: RewardModel, rows: Sequence[Row]) -> Metrics:
-    """Loss and ranking metrics over all items of the rows, and mean and deviation of the logits."""
-    logits = np.concatenate([model.logits(row).cpu().numpy() for row in rows])
-    target, weight, margin = (
-        np.concatenate([getattr(row, name) for row in rows]) for name in ("target", "weight", "margin")
-    )
-    parts = (torch.from_numpy(a) for a in (logits, target, weight, margin))
-    found: Metrics = {
-        "loss": float(LOSSES[model.objective](*parts) / weight.sum()),
+def evaluate(model: RewardModel, rows: Sequence[Row], loss: Loss) -> Metrics:
+    """Loss and ranking metrics over all items of the rows, and mean and deviation of the outputs."""
+    found = by_unit(rows, [model.outputs(row).cpu().numpy() for row in rows])
+    units, outputs = [unit for unit, _ in found], np.concatenate([part for _, part in found])
+    items = join_items(zip((unit.items for unit in units), label_starts(units), strict=True))
+    total = loss(torch.from_numpy(outputs), items.to(torch.device("cpu")))
+    logits = outputs.mean(axis=(1, 2))  # of a single head: the reward, or the log-odds of correct
+    metrics: Metrics = {
+        "loss": float(total / items.weight.sum()),
         "reward_mean": float(logits.mean(dtype=np.float64)),
         "reward_std": float(logits.std(dtype=np.float64)),
     }
+    target = items.target[:, 0]
     if model.objective == "bt":
-        return found | _pairs(logits[0::2] - logits[1::2], target)
-    prompts = [u.prompt_id for row in rows for u in row.units for _ in u.target]
-    return found | _labels(1 / (1 + np.exp(-logits.astype(np.float64))), target, prompts)
+        better, worse = (logits[items.member[:, side]] for side in (0, 1))
+        return metrics | _pairs(better - worse, target)
+    prompts = [unit.prompt_id for unit in units for _ in range(len(unit.items))]
+    return metrics | _labels(1 / (1 + np.exp(-logits.astype(np.float64))), target, prompts)
 
 
 def _pairs(margins: np.ndarray, target: np.ndarray) -> Metrics:

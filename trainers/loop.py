@@ -22,8 +22,9 @@ from store.ids import derived_seed
 
 from .config import TrainConfig
 from .evaluate import Metrics, better, evaluate
-from .losses import LOSSES
-from .model import RewardModel, open_base, pick_device
+from .loading import open_base, pick_device
+from .losses import choose_loss
+from .model import RewardModel
 from .pack import LabelledTree, Row, pack
 from .plan import Plan, batches, make_plan, rate
 from .resume import load_point, save_point, write_atomic
@@ -91,6 +92,7 @@ class _Trainer:
 
     def __init__(self, plan: Plan, model: RewardModel, report: Report) -> None:
         self.plan, self.config, self.model, self.report = plan, plan.config, model, report
+        self.loss = choose_loss(self.config)
         self.optimizer = torch.optim.AdamW(
             model.hf.parameters(),
             lr=self.config.lr,
@@ -124,7 +126,7 @@ class _Trainer:
 
     def _step(self, trees: list[LabelledTree]) -> None:
         rows = pack(trees, self.config.row_tokens)
-        total = float(sum(row.weight.sum(dtype=float) for row in rows))
+        total = float(sum(row.items.weight.sum(dtype=float) for row in rows))
         lr = rate(self.progress.step, self.plan.steps, self.config)
         for group in self.optimizer.param_groups:
             group["lr"] = lr
@@ -138,15 +140,14 @@ class _Trainer:
         self._record(loss_value, norm_value, lr, sum(map(len, rows)))
 
     def _backward(self, row: Row, total: float) -> torch.Tensor:
-        parts = (torch.from_numpy(a).to(self.model.device) for a in (row.target, row.weight, row.margin))
-        loss = LOSSES[self.config.objective](self.model.logits(row), *parts) / total
+        loss = self.loss(self.model.outputs(row), row.items.to(self.model.device)) / total
         loss.backward()
         return loss.detach()
 
     @torch.no_grad()
     def _blame(self, rows: list[Row]) -> str:
         """Names the data rows that made the loss or gradient of this step infinite or not a number."""
-        bad = [u for row in rows if not torch.isfinite(self.model.logits(row)).all() for u in row.units]
+        bad = [u for row in rows if not torch.isfinite(self.model.outputs(row)).all() for u in row.units]
         names = [u.where for u in bad or [u for row in rows for u in row.units]]
         more = f" and {len(names) - _NAMED_ROWS} more" if len(names) > _NAMED_ROWS else ""
         return (
@@ -167,7 +168,7 @@ class _Trainer:
         if not self.plan.eval_rows:
             done.evals.append({})
             return
-        found = evaluate(self.model, self.plan.eval_rows)
+        found = evaluate(self.model, self.plan.eval_rows, self.loss)
         best = done.evals[done.best_epoch] if done.best_epoch >= 0 else None
         if better(self.config.objective, found, best):
             done.best_epoch = epoch
@@ -180,7 +181,7 @@ class _Trainer:
         if self.progress.best_epoch >= 0:
             state = torch.load(self.work / "best.pt", map_location=self.model.device, weights_only=True)
             self.model.hf.load_state_dict(state)
-        found = evaluate(self.model, self.plan.calibration)
+        found = evaluate(self.model, self.plan.calibration, self.loss)
         self.model.extras |= {name: found[name] for name in ("reward_mean", "reward_std")}
         self.model.extras["training"] = self.plan.key
         folder = self.work / "model"

@@ -20,8 +20,7 @@ from .data import Example, read_examples
 from .evaluate import pack_all
 from .model import RewardModel
 from .pack import LabelledTree, Row, group_by_prompt, make_trees
-from .trees import tree_size
-from .units import Unit, fingerprint, make_units
+from .units import fingerprint, make_units
 
 Group = list[LabelledTree]
 _CALIBRATION_UNITS = 512  # training units that give reward mean and deviation where nothing is held out
@@ -68,13 +67,12 @@ def make_plan(config: TrainConfig, model: RewardModel) -> Plan:
     else:
         examples, held_out = split_by_prompt(examples, config.eval_fraction)
     limit = min(config.max_tokens or model.max_positions, model.max_positions, config.row_tokens)
-    units, counts = make_units(examples, model.codec, config.objective, limit, config.orm_target)
-    units, counts = _fitting(units, counts, config.row_tokens)
+    units, counts = make_units(examples, model.codec, config, limit)
     if not units:
         raise InputError(f"{config.data[0]}: no usable row, {counts}; raise max_tokens or row_tokens")
     # Held-out ORM numbers are about whole solutions, so they are read off the last token in either mode.
-    eval_units, eval_counts = make_units(held_out, model.codec, config.objective, limit, "last")
-    eval_units, eval_counts = _fitting(eval_units, eval_counts, config.row_tokens)
+    at_last = config.model_copy(update={"orm_target": "last"})
+    eval_units, eval_counts = make_units(held_out, model.codec, at_last, limit)
     eval_rows = pack_all(eval_units, config.row_tokens)
     data = [fingerprint(units), fingerprint(eval_units), model.codec.fingerprint, model.weights_fingerprint()]
     return Plan(
@@ -93,14 +91,6 @@ def split_by_prompt(examples: Sequence[Example], fraction: float) -> tuple[list[
     prompts = sorted({e.prompt_id for e in examples}, key=lambda p: (derived_seed("held out", p), p))
     held = set(prompts[: max(1, round(fraction * len(prompts)))] if fraction else [])
     return [e for e in examples if e.prompt_id not in held], [e for e in examples if e.prompt_id in held]
-
-
-def _fitting(units: list[Unit], counts: dict[str, int], budget: int) -> tuple[list[Unit], dict[str, int]]:
-    """A pair whose two sides do not fit one row together is dropped: a comparison is never cut in two."""
-    fits = [u for u in units if tree_size(u.paths) <= budget]
-    if lost := len(units) - len(fits):
-        counts = counts | {"used": counts["used"] - lost, "too_long": counts.get("too_long", 0) + lost}
-    return fits, counts
 
 
 def batches(

@@ -24,7 +24,10 @@ import torch
 from store.errors import InputError
 
 from .evaluate import pack_all
-from .model import RewardModel, open_trained, pick_device
+from .items import make_items
+from .loading import open_trained, pick_device
+from .model import RewardModel
+from .pack import by_unit
 from .tokenize import Encoded, Message
 from .units import Unit
 
@@ -80,13 +83,13 @@ def score_with(
     encoded = [_encode(model, item, i) for i, item in enumerate(items)]
     units = [_unit(i, one, limit) for i, one in enumerate(encoded)]
     units.sort(key=lambda u: (u.prompt_id, u.sort_key(), int(u.where)))
-    found: dict[int, np.ndarray] = {}
-    for row in pack_all(units, token_budget):
-        logits = model.logits(row).cpu().numpy().astype(np.float64)
-        parts = np.split(logits, np.cumsum([len(u.at) for u in row.units])[:-1])
-        found.update((int(u.where), part) for u, part in zip(row.units, parts, strict=True))
+    rows, outputs, done = pack_all(units, token_budget), [], 0
+    for row in rows:
+        done += len(row.units)
+        outputs.append(model.outputs(row).cpu().numpy().astype(np.float64))
         if progress:
-            progress(len(found), len(items))
+            progress(done, len(items))
+    found = {int(unit.where): part.mean(axis=(1, 2)) for unit, part in by_unit(rows, outputs)}
     return [_score(model, encoded[i], found[i], limit) for i in range(len(items))]
 
 
@@ -102,9 +105,8 @@ def _unit(i: int, one: Encoded, limit: int) -> Unit:
     """Labels at the end of each segment that is left, and at the last token."""
     path = one.ids[:limit]
     at = np.append(one.ends[one.ends < len(path)], len(path) - 1).astype(np.int64)
-    nothing = np.zeros(len(at), np.float32)
     prompt = one.ids[: one.n_prompt].tobytes().hex()
-    return Unit(str(i), prompt, (path,), np.zeros(len(at), np.int64), at, nothing, nothing)
+    return Unit(str(i), prompt, (path,), np.zeros(len(at), np.int64), at, make_items([], []))
 
 
 def _score(model: RewardModel, one: Encoded, logits: np.ndarray, limit: int) -> Score:
@@ -113,6 +115,6 @@ def _score(model: RewardModel, one: Encoded, logits: np.ndarray, limit: int) -> 
     if model.objective == "bt":
         return Score(float(logits[-1]), [], n_tokens, truncated)
     shares = 1 / (1 + np.exp(-logits))
-    steps = shares[:-1].tolist() if model.per_token else []
+    steps = shares[:-1].tolist() if model.head.per_token else []
     reward = min(steps, default=float(shares[-1])) if model.objective == "prm" else float(shares[-1])
     return Score(reward, steps, n_tokens, truncated)

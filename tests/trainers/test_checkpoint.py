@@ -15,7 +15,7 @@ from tiny_models import assistant, byte_tokenizer, make_base, sum_rows, user, wr
 from store.errors import InputError
 from trainers import Item, TrainConfig, score, train
 from trainers.attention import Backend
-from trainers.model import check_packs, open_base, open_trained
+from trainers.loading import check_packs, open_base, open_trained
 
 CPU = torch.device("cpu")
 STEPS = ["Add.\n", "1+2=3\n", "So 3."]

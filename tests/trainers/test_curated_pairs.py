@@ -28,7 +28,7 @@ def test_pairs_that_training_would_drop_for_their_tokens_are_already_gone(tmp_pa
     def counted_in_training(paired: Paired) -> dict[str, int]:
         paired.table.write_parquet(tmp_path / "pairs.parquet")
         config = TrainConfig(objective="bt", model="m", data=[tmp_path], output=tmp_path / "out")
-        return make_units(read_examples([tmp_path], config), codec, "bt", 4096)[1]
+        return make_units(read_examples([tmp_path], config), codec, config, 4096)[1]
 
     assert counted_in_training(preference(*tables)) == {"rows": 3, "used": 2, "same_tokens": 1}
     paired = preference(*tables, PairRule(), trainer=trainer)

@@ -75,7 +75,7 @@ def test_missing_files_columns_and_rows_are_named(tmp_path: Path) -> None:
 def test_every_row_is_used_or_dropped_for_a_named_reason(tmp_path: Path) -> None:
     rows = [STEPWISE, STEPWISE | {"labels": [None, None]}, STEPWISE | {"completions": ["x" * 200, "b"]}]
     examples = read_examples([write_rows(tmp_path / "a.parquet", rows)], config("prm"))
-    units, counts = make_units(examples, Codec(byte_tokenizer(), "x"), "prm", max_tokens=100)
+    units, counts = make_units(examples, Codec(byte_tokenizer(), "x"), config("prm"), max_tokens=100)
     assert counts == {"rows": 3, "used": 1, "no_label": 1, "too_long": 1}
     assert len(units) == 1
 
@@ -86,7 +86,7 @@ def test_a_pair_the_tokenizer_cannot_tell_apart_is_dropped(tmp_path: Path) -> No
     tokenizer = byte_tokenizer()
     tokenizer.backend_tokenizer.normalizer = normalizers.Lowercase()
     path = write_rows(tmp_path / "a.parquet", [PAIR, PAIR | {"chosen": assistant("NO")}])
-    _, counts = make_units(read_examples([path], config("bt")), Codec(tokenizer, "x"), "bt", 100)
+    _, counts = make_units(read_examples([path], config("bt")), Codec(tokenizer, "x"), config("bt"), 100)
     assert counts == {"rows": 2, "used": 1, "same_tokens": 1}
 
 
@@ -96,20 +96,20 @@ def test_labels_stand_where_each_objective_wants_them(tmp_path: Path) -> None:
     def unit(objective: str, row: dict, **changes: Any) -> Any:
         settings = config(objective, **changes)
         examples = read_examples([write_rows(tmp_path / "one.parquet", [row])], settings)
-        return make_units(examples, codec, objective, 500, settings.orm_target)[0][0]
+        return make_units(examples, codec, settings, 500)[0][0]
 
     pair = unit("bt", PAIR | {"soft": 0.75, "margin": 2.0}, margin_scale=0.5)
     assert pair.at.tolist() == [len(p) - 1 for p in pair.paths]
-    assert (pair.target.tolist(), pair.margin) == ([0.75], 1.0)
+    assert (pair.items.target.tolist(), pair.items.margin.tolist()) == ([[0.75]], [1.0])
     tokens = unit("orm", SOLUTION)
     n_prompt = codec.encode(user("?"), ["yes"]).n_prompt
     assert tokens.at.tolist() == list(range(n_prompt, len(tokens.paths[0])))
     assert unit("orm", SOLUTION, orm_target="last").at.tolist() == [len(tokens.paths[0]) - 1]
     steps = unit("prm", STEPWISE | {"labels": [None, False], "confidences": [0.5, 0.25]})
     assert steps.at.tolist() == [n_prompt + 2]  # "a\n" is two bytes, "b" the third
-    assert (steps.target.tolist(), steps.weight.tolist()) == ([0.0], [0.25])
+    assert (steps.items.target.tolist(), steps.items.weight.tolist()) == ([[0.0]], [0.25])
     soft = unit("prm", STEPWISE | {"values": [0.75, None]}, prm_target="soft")
-    assert soft.target.tolist() == [0.75]
+    assert soft.items.target.tolist() == [[0.75]]
 
 
 def test_rows_without_a_prompt_id_are_grouped_by_their_messages(tmp_path: Path) -> None:
@@ -159,7 +159,7 @@ def test_row_order_does_not_change_the_units(tmp_path: Path) -> None:
         file = write_rows(tmp_path / "a.parquet", [rows[i] for i in order])
         return [
             u.paths[0].tolist()
-            for u in make_units(read_examples([file], config("prm")), codec, "prm", 500)[0]
+            for u in make_units(read_examples([file], config("prm")), codec, config("prm"), 500)[0]
         ]
 
     assert paths(list(range(12))) == paths(np.random.default_rng(0).permutation(12).tolist())

@@ -15,7 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from trainers import TrainConfig
-from trainers.model import open_base
+from trainers.items import make_items
+from trainers.loading import open_base
 from trainers.pack import group_by_prompt, make_trees, pack
 from trainers.units import Unit
 
@@ -34,8 +35,9 @@ def labelled_groups(draw: st.DrawFn) -> list[list[Unit]]:
             path = np.array([*prompt, *leaf], np.int32)
             n = draw(st.integers(1, 3))
             at = np.sort([draw(st.integers(0, len(path) - 1)) for _ in range(n)])
-            ones = np.ones(n, np.float32)
-            units.append(Unit(f"{p}.{u}", f"p{p}", (path,), np.zeros(n, np.int64), at, ones, ones))
+            units.append(
+                Unit(f"{p}.{u}", f"p{p}", (path,), np.zeros(n, np.int64), at, make_items(range(n), [1] * n))
+            )
     return group_by_prompt(units)
 
 
@@ -86,7 +88,7 @@ def test_packed_trees_equal_padded_rows(
     rows = pack([tree for group in made for tree in make_trees(group, budget)], budget)
     units = [u for row in rows for u in row.units]
     weights = torch.linspace(-1, 1, sum(len(u.at) for u in units)) + 0.1
-    packed = torch.cat([model.logits(row) for row in rows])
+    packed = torch.cat([model.outputs(row)[:, 0, 0] for row in rows])
     packed_gradients = gradients(model.hf, (packed * weights).sum())
     plain = padded_logits(model.hf, units)
     plain_gradients = gradients(model.hf, (plain * weights).sum())
@@ -106,9 +108,15 @@ def test_both_attention_backends_agree_on_a_long_mixed_row(models: dict[tuple[st
         prompt = rng.integers(3, 250, 70)
         for u in range(6):
             path = np.concatenate([prompt, rng.integers(3, 5, rng.integers(1, 120))]).astype(np.int32)
-            one = np.ones(1, np.float32)
             units.append(
-                Unit(f"{p}.{u}", f"p{p}", (path,), np.zeros(1, np.int64), np.array([len(path) - 1]), one, one)
+                Unit(
+                    f"{p}.{u}",
+                    f"p{p}",
+                    (path,),
+                    np.zeros(1, np.int64),
+                    np.array([len(path) - 1]),
+                    make_items([0], [1]),
+                )
             )
     rows = pack([t for g in group_by_prompt(units) for t in make_trees(g, 2000)], 2000)
     assert len(rows) == 1
@@ -117,7 +125,7 @@ def test_both_attention_backends_agree_on_a_long_mixed_row(models: dict[tuple[st
         for attention in ("dense", "segments"):
             model = models["llama", attention]
             model.hf.set_attn_implementation(model.backend.implementation)
-            scores.append(model.logits(rows[0]))
+            scores.append(model.outputs(rows[0]))
     torch.testing.assert_close(scores[0], scores[1], rtol=1e-4, atol=1e-5)
 
 
@@ -126,10 +134,9 @@ def test_bfloat16_compute_stays_close_and_keeps_a_float32_head(bases: dict[str, 
         config = TrainConfig(objective="bt", model=str(bases["qwen3"]), data=["-"], output="-", dtype=dtype)
         model = open_base(config, CPU, seed=1)
         path = np.arange(3, 90, dtype=np.int32)
-        one = np.ones(1, np.float32)
-        unit = Unit("x", "p", (path,), np.zeros(1, np.int64), np.array([86]), one, one)
+        unit = Unit("x", "p", (path,), np.zeros(1, np.int64), np.array([86]), make_items([0], [1]))
         with torch.no_grad():
-            return model.logits(pack(make_trees([unit], 200), 200)[0])
+            return model.outputs(pack(make_trees([unit], 200), 200)[0])
 
     full, half = logits("float32"), logits("bfloat16")
     assert half.dtype == torch.float32

@@ -18,8 +18,8 @@ from tiny_models import sum_rows, write_rows
 
 from store.errors import InputError
 from trainers import TrainConfig, train
-from trainers.losses import LOSSES
-from trainers.model import open_base
+from trainers.loading import open_base
+from trainers.losses import choose_loss
 from trainers.pack import pack
 from trainers.plan import batches, make_plan, rate, split_by_prompt
 
@@ -140,11 +140,10 @@ def test_how_a_step_falls_into_rows_does_not_change_its_gradient(
         model = open_base(config, CPU, 0)
         plan = make_plan(config, model)
         rows = pack([tree for group in plan.groups for tree in group], budget)
-        total = sum(float(row.weight.sum()) for row in rows)
+        total = sum(float(row.items.weight.sum()) for row in rows)
         loss = torch.zeros(())
         for row in rows:
-            parts = (torch.from_numpy(a) for a in (row.target, row.weight, row.margin))
-            loss = loss + LOSSES[config.objective](model.logits(row), *parts) / total
+            loss = loss + choose_loss(config)(model.outputs(row), row.items.to(CPU)) / total
         loss.backward()
         losses.append(loss.item())
         norms.append(
@@ -241,7 +240,7 @@ def test_a_gpu_gives_the_cpus_scores(settings: Callable[..., TrainConfig]) -> No
         model = open_base(config, torch.device(device), 0)
         with torch.no_grad():
             scores.append(
-                torch.cat([model.logits(row).cpu() for row in make_plan(config, model).calibration])
+                torch.cat([model.outputs(row).cpu() for row in make_plan(config, model).calibration])
             )
     torch.testing.assert_close(*scores, rtol=1e-3, atol=1e-4)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")

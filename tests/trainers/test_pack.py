@@ -6,6 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trainers.items import make_items
 from trainers.pack import group_by_prompt, make_trees, pack
 from trainers.trees import tree_size
 from trainers.units import Unit
@@ -22,10 +23,8 @@ def groups(draw: st.DrawFn) -> list[list[Unit]]:
             leaves = [draw(st.lists(st.integers(0, 3), min_size=1, max_size=6)) for _ in range(n_paths)]
             paths = tuple(np.array([*prompt, *leaf], np.int32) for leaf in leaves)
             at = np.array([draw(st.integers(0, len(path) - 1)) for path in paths])
-            label = np.full(1, u, np.float32)
-            units.append(
-                Unit(f"row {p}.{u}", f"p{p}", paths, np.arange(n_paths), at, label, label + 1, float(u))
-            )
+            items = make_items([range(n_paths)], [u], u + 1, u)
+            units.append(Unit(f"row {p}.{u}", f"p{p}", paths, np.arange(n_paths), at, items))
     return group_by_prompt(units)
 
 
@@ -40,8 +39,8 @@ def test_rows_stay_within_budget_and_hold_every_label_once(made: list[list[Unit]
         assert row.tokens[row.index].tolist() == wanted
         depths = [int(at) for u in row.units for at in u.at]
         assert row.depth[row.index].tolist() == depths
-        assert row.target.tolist() == [float(t) for u in row.units for t in u.target]
-        assert row.margin.tolist() == [u.margin for u in row.units for _ in u.target]
+        assert row.items.target.tolist() == [t for u in row.units for t in u.items.target.tolist()]
+        assert row.items.margin.tolist() == [m for u in row.units for m in u.items.margin]
 
 
 @settings(max_examples=60, deadline=None)
@@ -56,9 +55,10 @@ def test_a_prompt_is_split_only_when_it_must_be(made: list[list[Unit]], budget: 
 
 def test_packing_is_first_fit_decreasing() -> None:
     def tree(n: int):
-        one = np.ones(1, np.float32)
         path = np.arange(n, dtype=np.int32)
-        return make_trees([Unit(str(n), "p", (path,), np.zeros(1, int), np.array([n - 1]), one, one)], 10)[0]
+        return make_trees(
+            [Unit(str(n), "p", (path,), np.zeros(1, int), np.array([n - 1]), make_items([0], [1]))], 10
+        )[0]
 
     # 7, 5, 4, 3, 1 into bins of 10: 7 opens a bin, 5 another, 4 joins 5, 3 joins 7, 1 fills 5 + 4.
     rows = pack([tree(n) for n in (3, 5, 7, 1, 4)], 10)

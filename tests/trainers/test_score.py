@@ -10,7 +10,7 @@ from tiny_models import user
 
 from store.errors import InputError
 from trainers import Item, TrainConfig, score, train
-from trainers.model import open_trained, pick_device
+from trainers.loading import open_trained, pick_device
 from trainers.score import score_with
 
 ITEMS = [
