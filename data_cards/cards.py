@@ -86,21 +86,25 @@ def dataset_card(run: Run, repo: str = "OWNER/NAME", plot: str | None = None) ->
 def model_card(run: Run, model: str, config: Facts, metrics: Facts | None = None) -> str:
     """README.md of a reward model's folder: `config` is its config.json, `metrics` those of held-out rows."""
     extras = config.get("rewardsmith") or {}
+    train = run.recipe.get("train") or {}
+    own = train.get(model) or {}
+    training_set = own.get("data") or SET_OF[model]
     return render(
         "model_card.md.jinja",
         header=front_matter(_model_fields(run, model)),
         run=run,
         model=model,
-        training_set=SET_OF[model],
-        extras=extras,
+        training_set=training_set,
+        extras={name: value for name, value in extras.items() if not isinstance(value, dict | list)},
+        heads=(extras.get("head") or {}).get("n", 1),
         architecture=str((config.get("architectures") or ["unknown"])[0]),
         per_token=any("TokenClassification" in a for a in config.get("architectures") or ()),
         base=_base(run),
-        settings={k: v for k, v in (run.recipe.get("train") or {}).items() if k not in ("models", "base")},
+        settings={k: v for k, v in train.items() if k not in ("models", "base", *SET_OF)} | own,
         metrics=[(k, v) for k, v in sorted((metrics or {}).items()) if isinstance(v, int | float)],
         gains=[gain for gain in headline(run) if gain.method.partition("-")[0] == model],
         auc=sorted((k, v) for k, v in run.auc.items() if k.partition("-")[0] == model),
-        sets=[line for line in set_lines(run) if line.name == SET_OF[model]],
+        sets=[line for line in set_lines(run) if line.name == training_set],
     )
 
 

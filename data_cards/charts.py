@@ -136,6 +136,40 @@ def histogram(right: ArrayLike, wrong: ArrayLike, title: str, width: int = 372, 
     return _svg(width, height, parts, f"Scores of right and wrong solutions, {title}")
 
 
+def loss_chart(
+    title: str,
+    trained: Sequence[tuple[float, float]],
+    held_out: Sequence[tuple[float, float]],
+    kept: float | None,
+    width: int = 372,
+    height: int = 230,
+) -> str:
+    """Loss over optimiser steps, in training and on held-out rows; the weights of step `kept` stayed."""
+    shown = [loss for _, loss in (*trained, *held_out)]
+    ticks = _ticks(min(shown), max(shown), least=1e-3)
+    last = max(step for step, _ in (*trained, *held_out))
+    left, right, top, bottom = 46.0, width - 14.0, 34.0, height - 26.0
+
+    def at(point: tuple[float, float]) -> tuple[float, float]:
+        share = (ticks[-1] - point[1]) / (ticks[-1] - ticks[0])
+        return left + (right - left) * point[0] / last, top + (bottom - top) * share
+
+    own, other = PALETTE[0], PALETTE[1]
+    parts = [_text(left, 18, title, "start", INK, 600), _text(right, 18, "in training", "end", own)]
+    for tick in ticks:
+        y = at((0, tick))[1]
+        parts += [_hline(left, right, y), _text(left - 6, y + 4, f"{tick:g}", "end")]
+    parts += [_text(left, height - 8, "0", "start"), _text(right, height - 8, f"{last:,.0f} steps", "end")]
+    parts.append(_path([at(point) for point in trained], own, 1.6))
+    if held_out:
+        parts += [
+            _text(right - 70, 18, "held out", "end", other),
+            _path([at(p) for p in held_out], other, 1.2),
+        ]
+        parts += [_dot(*at(p), other, 5.0 if p[0] == kept else 2.8) for p in held_out]
+    return _svg(width, height, parts, f"Loss over steps, {title}")
+
+
 def _svg(width: int, height: int, parts: Sequence[str], label: str) -> str:
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" '
     return f'{head}aria-label="{escape(label)}" font-family="{FONT}" font-size="12">{"".join(parts)}</svg>'
@@ -155,19 +189,24 @@ def _whisker(x: float, y0: float, y1: float, stroke: str) -> str:
 
 
 def _line(line: Series, at: Sequence[tuple[float, float]], stroke: str) -> str:
-    path = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in at)
-    dash = f' stroke-dasharray="{DASHES[line.name]}"' if line.name in DASHES else ""
-    drawn = (
-        f'<path d="{path}" fill="none" stroke="{stroke}" stroke-width="2.2" stroke-linejoin="round"{dash}/>'
-    )
     if line.name in DASHES:
-        return drawn
-    return drawn + "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.2" fill="{stroke}"/>' for x, y in at)
+        return _path(at, stroke, 2.2, f' stroke-dasharray="{DASHES[line.name]}"')
+    return _path(at, stroke, 2.2) + "".join(_dot(x, y, stroke, 3.2) for x, y in at)
 
 
-def _ticks(low: float, high: float) -> list[float]:
-    """Round values that enclose low and high, for axes of at least one percentage point."""
-    span = max(high - low, 1.0)
+def _path(at: Sequence[tuple[float, float]], stroke: str, width: float, dash: str = "") -> str:
+    path = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in at)
+    style = f'fill="none" stroke="{stroke}" stroke-width="{width}" stroke-linejoin="round"{dash}'
+    return f'<path d="{path}" {style}/>'
+
+
+def _dot(x: float, y: float, fill: str, radius: float) -> str:
+    return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius}" fill="{fill}"/>'
+
+
+def _ticks(low: float, high: float, least: float = 1.0) -> list[float]:
+    """Round values that enclose low and high, on an axis at least `least` long: one percentage point."""
+    span = max(high - low, least)
     unit = 10 ** floor(log10(span))
     step = next(unit * f for f in (0.1, 0.2, 0.5, 1.0, 2.0) if span / (unit * f) <= 7)
     first, last = floor(low / step), ceil(high / step)

@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from data_cards import legends
 from data_cards.charts import Point, Series, best_of_n_chart, colour, histogram
+from data_cards.curves import training_lines
 from data_cards.labels import (
     agreement_blocks,
     completer_words,
@@ -54,6 +55,7 @@ def report(run: Run) -> str:
         methods=_methods(run.curves, names),
         auc=sorted(run.auc.items()),
         histograms=_histograms(run.scores),
+        training=training_lines(run),
         stages=lines,
         seconds=sum(line.seconds for line in lines),
         engine_seconds=sum(line.engine_seconds for line in lines),

@@ -83,6 +83,24 @@ def _parser() -> argparse.ArgumentParser:
         "what", nargs="?", choices=["instructions"], help="list the instruction ids with their arguments"
     )
 
+    convert = _verb(
+        verbs,
+        "convert",
+        "flows.convert:convert",
+        "rewrite a data set in the row format of another trainer, or into a table to train on",
+    )
+    convert.add_argument("source", metavar="IN", help=".jsonl, .jsonl.gz, .parquet, .json or .csv")
+    convert.add_argument("target", metavar="OUT", help=".jsonl or .jsonl.gz; a table also .parquet")
+    for flag, name, side in (("--from", "read_as", "IN"), ("--to", "write_as", "OUT")):
+        convert.add_argument(
+            flag,
+            dest=name,
+            required=True,
+            metavar="FORMAT",
+            help=f"row format of {side}, e.g. preference, trl-preference, math-shepherd; "
+            "a name that does not exist lists them all",
+        )
+
     deploy = _verb(
         verbs, "deploy", "flows.deploy:deploy", "register the scheduled deployments of prefect.yaml"
     )

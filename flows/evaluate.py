@@ -29,6 +29,7 @@ from store.tables import COMPLETION_VERDICTS, COMPLETIONS, PROMPTS, SCORES
 
 if TYPE_CHECKING:
     from trainers.score import Score
+    from trainers.score.table import Candidate
 
 METRICS_FILE = "scores/best_of_n.json"
 CURVES_FILE = "scores/best_of_n.parquet"
@@ -54,7 +55,9 @@ def score_stages(run_dir: Path, recipe: Recipe) -> list[Stage]:
 
 
 def score_work(run_dir: Path, recipe: Recipe, stage: Stage) -> Outcome:
-    from trainers.score import Item, score
+    from trainers.loading import open_trained, pick_device
+    from trainers.score.scores import Reader, join
+    from trainers.score.table import Readings
 
     model = stage.name.split("/")[1]
     prompts = read_table(run_dir / CLEAN, PROMPTS).filter(pl.col("split") == "test")
@@ -68,18 +71,16 @@ def score_work(run_dir: Path, recipe: Recipe, stage: Stage) -> Outcome:
     verdicts = read_table(run_dir / VERDICTS_DIR, COMPLETION_VERDICTS)
     account = Account(stage.name, every.height)
     account.reject("not_for_test", every.height - completions.height)
-    items = [
-        Item(messages[prompt_id], tuple(split_steps(text, recipe.split)) if model == "prm" else (text,))
-        for prompt_id, text in completions.select("prompt_id", "text").iter_rows()
-        if text.strip()
-    ]
-    with Meter(stage.name, len(items), "completions") as meter:
-        scores = score(
-            run_dir / model_dir(model), items, progress=lambda done, _: meter.tick(done - meter.done)
-        )
+    candidates = _candidates(completions, messages, recipe, in_steps=model == "prm")
+    said = Readings(run_dir / score_file(model), candidates)
+    with Meter(stage.name, len(candidates), "completions") as meter:
+        opened = open_trained(run_dir / model_dir(model), pick_device("auto"))
+        readings = said.of(opened, progress=lambda done, _: meter.tick(done - meter.done))
+    scores = join([Reader.of(opened.extras, model)], [readings])
+    found = {one.completion_id: score for one, score in zip(candidates, scores, strict=True)}
     table = score_table(
         completions["completion_id"].to_list(),
-        _with_blanks(scores, completions["text"].to_list()),
+        _with_blanks(found, completions["completion_id"].to_list()),
         completions,
         verdicts,
         model=model,
@@ -91,17 +92,36 @@ def score_work(run_dir: Path, recipe: Recipe, stage: Stage) -> Outcome:
         table = table.with_columns(step_rewards=pl.lit(None, dtype=pl.List(pl.Float64())))
     account.keep(table.height)
     write_table(table, run_dir / score_file(model), SCORES)
+    said.remove()
     return Outcome(account, {score_file(model): table.height}, usage=Usage(engine_seconds=meter.seconds))
 
 
-def _with_blanks(scores: list[Score], texts: list[str]) -> list[Score]:
-    """`scores` with a place for every blank text, which no model can read: it ranks with the worst."""
+def _candidates(
+    completions: pl.DataFrame, messages: dict[str, list[dict[str, str]]], recipe: Recipe, in_steps: bool
+) -> list[Candidate]:
+    """Every completion that has any text, those of a prompt together."""
+    from trainers.score.table import Candidate
+
+    rows = completions.sort("prompt_id", "completion_id").select("prompt_id", "completion_id", "text")
+    return [
+        Candidate(
+            prompt_id,
+            completion_id,
+            tuple(messages[prompt_id]),
+            tuple(split_steps(text, recipe.split)) if in_steps else (text,),
+        )
+        for prompt_id, completion_id, text in rows.iter_rows()
+        if text.strip()
+    ]
+
+
+def _with_blanks(found: dict[str, Score], completion_ids: list[str]) -> list[Score]:
+    """A score for every completion; a blank text, which no model can read, ranks with the worst."""
     from trainers.score import Score
 
-    worst = min((one.reward for one in scores), default=0.0)
+    worst = min((one.reward for one in found.values()), default=0.0)
     blank = Score(worst, [0.0], 0, False)
-    found = iter(scores)
-    return [next(found) if text.strip() else blank for text in texts]
+    return [found.get(completion_id, blank) for completion_id in completion_ids]
 
 
 def stage(run_dir: Path, recipe: Recipe) -> Stage:

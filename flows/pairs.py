@@ -79,7 +79,8 @@ def _rule(recipe: Recipe) -> PairRule:
 
 
 def _is_trained_on(recipe: Recipe) -> bool:
-    return recipe.train is not None and "bt" in recipe.train.models
+    train = recipe.train
+    return train is not None and "bt" in train.models and train.set_of("bt") == "preference"
 
 
 def _trainer(recipe: Recipe) -> Trainer | None:

@@ -1,10 +1,11 @@
-"""Fit one reward model on its set: bt on preference, orm on outcome, prm on stepwise."""
+"""Fit one reward model on its set: bt on preference or ranking, orm on outcome, prm on stepwise."""
 
 from __future__ import annotations
 
 import shutil
 import time
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     import trainers
 
 MODEL_FILES = ("config.json", "model.safetensors", "training.json")
-SET_OF = {"bt": "preference", "orm": "outcome", "prm": "stepwise"}
+CURVE_POINTS = 100  # of a loss curve in the manifest; more than a report can show
 
 
 def model_dir(model: str) -> str:
@@ -37,9 +38,9 @@ def stages(recipe: Recipe) -> list[Stage]:
 
 def _stage(recipe: Recipe, model: str) -> Stage:
     assert recipe.train
-    settings = recipe.train.model_dump(exclude={"models"}) | {"seed": recipe.seed}
-    settings["base"] = _identity(reward_base(recipe))
-    inputs = tuple(set_file(SET_OF[model], split) for split in ("train", "test"))
+    base = _identity(reward_base(recipe))
+    settings = recipe.train.settings_of(model) | {"seed": recipe.seed, "base": base}
+    inputs = tuple(set_file(recipe.train.set_of(model), split) for split in ("train", "test"))
     return Stage(
         f"train/{model}", work, settings, inputs, tuple(f"{model_dir(model)}/{name}" for name in MODEL_FILES)
     )
@@ -78,6 +79,7 @@ def work(run_dir: Path, recipe: Recipe, stage: Stage) -> Outcome:
         "held_out": result.held_out,
         "tokens_packed": result.n_tokens,
         "tokens_unpacked": result.n_path_tokens,
+        "curve": _curve(result),
     }
     return Outcome(account, dict.fromkeys(stage.outputs), usage=Usage(engine_seconds=seconds), facts=facts)
 
@@ -86,7 +88,8 @@ def _config(run_dir: Path, recipe: Recipe, model: str, output: Path) -> trainers
     import trainers
 
     assert recipe.train
-    train, held_out = (run_dir / set_file(SET_OF[model], split) for split in ("train", "test"))
+    source = recipe.train.set_of(model)
+    train, held_out = (run_dir / set_file(source, split) for split in ("train", "test"))
     return trainers.TrainConfig(
         objective=model,  # type: ignore[arg-type]
         model=reward_base(recipe),
@@ -94,11 +97,25 @@ def _config(run_dir: Path, recipe: Recipe, model: str, output: Path) -> trainers
         eval_data=[held_out] if pl.read_parquet(held_out, columns=["prompt_id"]).height else [],
         output=output,
         seed=recipe.seed,
-        **recipe.train.model_dump(exclude={"models", "base"}),
+        **recipe.train.settings_of(model),
     )
 
 
+def _curve(result: trainers.TrainResult) -> dict[str, Any]:
+    """The loss as means over equal spans of steps, each at its last step, and every held-out evaluation."""
+    steps = len(result.losses)
+    ends = sorted({steps * (i + 1) // CURVE_POINTS for i in range(CURVE_POINTS)} - {0})
+    spans = zip([0, *ends], ends, strict=False)
+    return {
+        "losses": [[end, fmean(result.losses[start:end])] for start, end in spans],
+        "held_out": [
+            {"step": step} | found for step, found in zip(result.eval_steps, result.evals, strict=True)
+        ],
+        "kept": result.eval_steps[result.best_eval] if result.best_eval >= 0 else None,
+    }
+
+
 def _show(meter: Meter, event: dict[str, Any]) -> None:
-    if "steps" in event:
+    if "loss" in event:  # of a step, not of an evaluation
         meter.total = event["steps"]
         meter.tick(event["step"] - meter.done)

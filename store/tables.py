@@ -7,6 +7,8 @@ and chat templates read.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import polars as pl
 
 MESSAGES = pl.List(pl.Struct({"role": pl.String(), "content": pl.String()}))
@@ -244,3 +246,23 @@ STEPWISE = pl.Schema(
         "completion_id": pl.String(),
     }
 )
+
+RATED_STEPWISE = pl.Schema(
+    {
+        **STEPWISE,
+        "ratings": pl.List(pl.Int8()),  # a person's: -1 bad, 0 neutral, 1 good; the label of a 0 is null
+    }
+)
+
+
+def attributes_table(names: Iterable[str]) -> pl.Schema:
+    """The table that attribute regression reads: a completion and its value on each named scale."""
+    return pl.Schema(
+        {
+            "prompt": MESSAGES,
+            "completion": MESSAGES,
+            **{name: pl.Float64() for name in names},  # null: not rated
+            "prompt_id": pl.String(),
+            "completion_id": pl.String(),
+        }
+    )

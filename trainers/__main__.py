@@ -1,5 +1,8 @@
-"""`python -m trainers CONFIG.yaml`: train one reward model; a killed run goes on when the command is
-repeated."""
+"""`python -m trainers CONFIG.yaml`: train a reward model; a killed run goes on when the command is repeated.
+
+python -m trainers CONFIG --seeds 0 1 2          one model a seed, in OUTPUT/seed-0, OUTPUT/seed-1, …
+torchrun --nproc-per-node 4 -m trainers CONFIG   over several GPUs
+"""
 
 from __future__ import annotations
 
@@ -11,29 +14,51 @@ from typing import Any
 
 from store.errors import InputError
 
-from .config import read_config
-from .loop import train
+from .config import TrainConfig, read_config
+from .distributed import is_main
+from .loop import TrainResult, train
+from .throughput import Work
 
 _EVERY = 2.0  # seconds between progress lines
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m trainers", description="Train a BT, ORM or PRM reward model."
-    )
+    parser = argparse.ArgumentParser(prog="python -m trainers", description="Train a reward model.")
     parser.add_argument("config", type=Path, help="YAML file with the fields of trainers.TrainConfig")
+    parser.add_argument(
+        "--seeds", type=int, nargs="+", help="train one model with each seed, in a folder of `output`"
+    )
+    args = parser.parse_args(arguments)
     try:
-        result = train(read_config(parser.parse_args(arguments).config), _Lines())
+        for config in _runs(read_config(args.config), args.seeds):
+            result = train(config, _Lines())
+            if is_main():
+                _tell(result)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("stopped; repeat the command to go on from the last resume point", file=sys.stderr)
         return 130
-    numbers = " ".join(f"{k} {v:.4g}" for k, v in result.held_out.items() if v is not None)
-    print(f"saved {result.output} after {result.steps} steps, {_counts(result.counts)}")
-    print(f"held out: {numbers or 'nothing'}")
     return 0
+
+
+def _runs(config: TrainConfig, seeds: list[int] | None) -> list[TrainConfig]:
+    """The members of an ensemble differ in first head and in the order of the data; held out is the same."""
+    if seeds is None:
+        return [config]
+    return [
+        config.model_copy(update={"seed": seed, "output": config.output / f"seed-{seed}"}) for seed in seeds
+    ]
+
+
+def _tell(result: TrainResult) -> None:
+    print(f"saved {result.output} after {result.steps} steps, {_counts(result.counts)}")
+    print(f"held out: {_numbers(result.held_out) or 'nothing'}", flush=True)
+
+
+def _numbers(metrics: dict[str, float | None]) -> str:
+    return " ".join(f"{name} {value:.4g}" for name, value in metrics.items() if value is not None)
 
 
 def _counts(counts: dict[str, int]) -> str:
@@ -47,22 +72,20 @@ class _Lines:
     """One greppable line every two seconds, and one for each held-out evaluation."""
 
     def __init__(self) -> None:
-        self.shown = self.started = time.monotonic()
-        self.tokens = 0
+        self.shown, self.work = time.monotonic(), Work()
 
     def __call__(self, event: dict[str, Any]) -> None:
-        if "epoch" in event:
-            numbers = " ".join(f"{k} {v:.4g}" for k, v in event.items() if k != "epoch" and v is not None)
-            print(f"epoch {event['epoch']} held out: {numbers}", flush=True)
+        place = f"step {event['step']}/{event['steps']}"
+        if "held_out" in event:
+            print(f"{place} held out: {_numbers(event['held_out'])}", flush=True)
             return
-        self.tokens += event["tokens"]
-        now = time.monotonic()
-        if now - self.shown >= _EVERY or event["step"] == event["steps"]:
-            self.shown, rate = now, self.tokens / (now - self.started)
-            print(
-                f"step {event['step']}/{event['steps']} loss {event['loss']:.4f} {rate:,.0f} tokens/s",
-                flush=True,
-            )
+        self.work.add(event["tokens"], event["path_tokens"], event["attended"], event["seconds"])
+        if time.monotonic() - self.shown < _EVERY and event["step"] != event["steps"]:
+            return
+        rate = self.work.tokens / self.work.seconds
+        mfu = "" if event["mfu"] is None else f" mfu {event['mfu']:.1%}"
+        print(f"{place} loss {event['loss']:.4f} lr {event['lr']:.2e} {rate:,.0f} tokens/s{mfu}", flush=True)
+        self.shown, self.work = time.monotonic(), Work()
 
 
 if __name__ == "__main__":

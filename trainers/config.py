@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from store.errors import InputError
 
@@ -23,6 +23,19 @@ Objective = Literal["bt", "orm", "prm", "regression"]
 # Left out of a run's key: where things lie and how often resume points are written; what the files hold is in
 # the key by content.
 _NOT_IN_KEY = {"output", "checkpoint_every", "data", "eval_data", "model", "revision", "log", "log_every"}
+
+
+_BELONGS_TO: dict[str, Objective] = {
+    "loss": "bt",
+    "label_smoothing": "bt",
+    "margin_scale": "bt",
+    "ties": "bt",
+    "centering": "bt",
+    "orm_target": "orm",
+    "lm_coef": "orm",
+    "prm_target": "prm",
+    "attributes": "regression",
+}
 
 
 class Lora(BaseModel):
@@ -146,6 +159,24 @@ class TrainConfig(BaseModel):
     )
     log_every: int = Field(10, ge=1, description="optimiser steps between log entries")
 
+    @model_validator(mode="after")
+    def _only_what_has_an_effect(self) -> TrainConfig:
+        """A setting that the objective or loss would ignore is refused: its user expects something of it."""
+        for name, objective in _BELONGS_TO.items():
+            if self.objective != objective and getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(f"{name} is for objective {objective!r}, not {self.objective!r}; remove it")
+        if self.objective == "regression" and not self.attributes:
+            raise ValueError("objective 'regression' needs `attributes`: the columns to predict")
+        if self.loss == "plackett-luce":
+            for name in ("label_smoothing", "margin_scale"):
+                if getattr(self, name):
+                    raise ValueError(f"{name} has no meaning for an order; use loss: pairs, or remove it")
+        if self.aggregate != "mean" and self.heads == 1:
+            raise ValueError(
+                f"aggregate {self.aggregate!r} needs more than one head; set heads, or remove it"
+            )
+        return self
+
     def key_settings(self) -> dict[str, Any]:
         """The settings that the trained weights depend on."""
         return self.model_dump(mode="json", exclude=_NOT_IN_KEY)
@@ -177,7 +208,10 @@ def make_config(raw: Any, where: str) -> TrainConfig:
 
 
 def _explain(place: tuple[int | str, ...], message: str) -> str:
-    name = str(place[0]) if place else ""
+    message = message.removeprefix("Value error, ")
+    if not place:
+        return message
+    name = str(place[0])
     near = difflib.get_close_matches(name, TrainConfig.model_fields, n=1)
     hint = f" (nearest setting: {near[0]})" if name not in TrainConfig.model_fields and near else ""
     return f"{'.'.join(map(str, place))}: {message}{hint}"

@@ -1,4 +1,7 @@
-"""Held-out metrics of a model in training: whole-set numbers, never means over batches."""
+"""Held-out metrics of a model in training: whole-set numbers (`measures`), never means over batches.
+
+The rewards are those of `readout`, an ensemble's as it aggregates them; `spread` is the mean deviation of its
+members. `reward_mean` and `reward_std` are of the reward."""
 
 from __future__ import annotations
 
@@ -7,21 +10,23 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from . import metrics
 from .config import Objective
+from .ensemble import How, aggregate
 from .items import join_items
 from .losses import Loss
+from .measures import Judged, Metrics, measures_of
 from .model import RewardModel
 from .pack import Row, by_unit, group_by_prompt, label_starts, make_trees, pack
+from .readout import rewards
 from .units import Unit
 
-Metrics = dict[str, float | None]
-# What "better" means when the best epoch is kept: the order within a prompt, which best-of-N lives on. The
-# lower loss decides between equals, and where no prompt has both labels.
+# What "better" means when the best evaluation is kept: the order within a prompt, which best-of-N lives on.
+# The lower loss decides between equals, and where no prompt has both labels.
 PRIMARY: dict[Objective, str] = {
     "bt": "accuracy",
     "orm": "auroc_within_prompt",
     "prm": "auroc_within_prompt",
+    "regression": "pearson",
 }
 
 
@@ -32,49 +37,42 @@ def pack_all(units: Sequence[Unit], budget: int) -> list[Row]:
 
 @torch.no_grad()
 def evaluate(model: RewardModel, rows: Sequence[Row], loss: Loss) -> Metrics:
-    """Loss and ranking metrics over all items of the rows, and mean and deviation of the outputs."""
-    found = by_unit(rows, [model.outputs(row).cpu().numpy() for row in rows])
-    units, outputs = [unit for unit, _ in found], np.concatenate([part for _, part in found])
-    items = join_items(zip((unit.items for unit in units), label_starts(units), strict=True))
-    total = loss(torch.from_numpy(outputs), items.to(torch.device("cpu")))
-    logits = outputs.mean(axis=(1, 2))  # of a single head: the reward, or the log-odds of correct
-    metrics: Metrics = {
-        "loss": float(total / items.weight.sum()),
-        "reward_mean": float(logits.mean(dtype=np.float64)),
-        "reward_std": float(logits.std(dtype=np.float64)),
-    }
-    target = items.target[:, 0]
-    if model.objective == "bt":
-        better, worse = (logits[items.member[:, side]] for side in (0, 1))
-        return metrics | _pairs(better - worse, target)
-    prompts = [unit.prompt_id for unit in units for _ in range(len(unit.items))]
-    return metrics | _labels(1 / (1 + np.exp(-logits.astype(np.float64))), target, prompts)
+    """The metrics of the model on all items of the rows."""
+    return measure(model, rows, [model.outputs(row).cpu().numpy() for row in rows], loss)
 
 
-def _pairs(margins: np.ndarray, target: np.ndarray) -> Metrics:
-    low, middle, high = np.quantile(margins, (0.1, 0.5, 0.9))
-    decided = target != 0.5  # a tie has no side that it would be right to prefer
-    toward = np.where(target > 0.5, margins, -margins)[decided]
+def measure(model: RewardModel, rows: Sequence[Row], outputs: Sequence[np.ndarray], loss: Loss) -> Metrics:
+    """`evaluate` for outputs that are known already, (L, H, C) float32 of each row; runs no model."""
+    found = by_unit(rows, outputs)
+    units, logits = [unit for unit, _ in found], np.concatenate([part for _, part in found])
+    starts = label_starts(units)
+    items = join_items(zip((unit.items for unit in units), starts, strict=True))
+    members = rewards(model.head, model.objective, logits)
+    how = model.extras["aggregate"]
+    judged = Judged(units, items, starts, logits, _together(model, members, how), how)
+    total = loss(torch.from_numpy(logits), items.to(torch.device("cpu")))
+    spread = {"spread": float(members.std(axis=1).mean())} if model.head.n > 1 else {}
     return {
-        "items": float(len(margins)),
-        "accuracy": metrics.pair_accuracy(toward) if decided.any() else None,
-        "tie_rate": float((margins == 0).mean()),
-        "margin_p10": float(low),
-        "margin_p50": float(middle),
-        "margin_p90": float(high),
+        "loss": float(total) / float(items.weight.sum(dtype=np.float64)),
+        "reward_mean": float(judged.reward.mean()),
+        "reward_std": float(judged.reward.std()),
+        **spread,
+        **measures_of(model.head, model.objective)(judged),
     }
 
 
-def _labels(probabilities: np.ndarray, target: np.ndarray, prompts: list[str]) -> Metrics:
-    labels = target >= 0.5
-    return {
-        "items": float(len(labels)),
-        "positive_rate": float(labels.mean()),
-        "accuracy": float(((probabilities >= 0.5) == labels).mean()),
-        "auroc": metrics.auroc(probabilities, labels),
-        "auroc_within_prompt": metrics.auroc_within(probabilities, labels, prompts),
-        "ece": metrics.ece(probabilities, target),
-    }
+def head_moments(model: RewardModel, outputs: Sequence[np.ndarray]) -> tuple[list[float], list[float]]:
+    """Mean and deviation of each head's reward over all labels, as an ensemble is standardised with them."""
+    members = rewards(model.head, model.objective, np.concatenate(outputs))
+    return members.mean(axis=0).tolist(), members.std(axis=0).tolist()
+
+
+def _together(model: RewardModel, members: np.ndarray, how: How) -> np.ndarray:
+    """(L, H) → (L,). Bradley-Terry rewards have no common scale: members are standardised by these rows."""
+    if model.head.n == 1:
+        return members[:, 0]
+    moments = (members.mean(axis=0), members.std(axis=0)) if model.objective == "bt" else (None, None)
+    return aggregate(members.T, how, *moments)
 
 
 def better(objective: Objective, new: Metrics, old: Metrics | None) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -17,12 +18,16 @@ class Items:
     `member` (N, M) are the labels that make an item, -1 where it has fewer than M: a comparison has two, the
     better one first; an ordering has K, best first; anything else one. `target` (N, T) float32: a probability
     (comparison, binary label), class probabilities, attribute values (NaN where missing), or the ranks of an
-    ordering's members (ascending, equal for ties, NaN behind the last). `weight` and `margin` are (N,)."""
+    ordering's members (ascending, equal for ties, NaN behind the last). `weight` and `margin` are (N,);
+    `weight` sums to the denominator of the loss, so an item with several attribute values has as much of it.
+    `copies` (N, H), or (N, 1) for all heads alike, is how often each head's bootstrap sample holds the
+    item."""
 
     member: Any
     target: Any
     weight: Any
     margin: Any
+    copies: Any
 
     def __len__(self) -> int:
         return len(self.member)
@@ -30,10 +35,14 @@ class Items:
     def to(self, device: torch.device) -> Items:
         return Items(*(torch.from_numpy(getattr(self, f.name)).to(device) for f in fields(self)))
 
+    def summed(self, cost: Tensor) -> Tensor:
+        """Costs (N, H) of the items under each head → their weighted sum, averaged over heads."""
+        return (self.weight[:, None] * self.copies * cost).sum() / cost.shape[1]
+
 
 def make_items(member: Any, target: Any, weight: Any = 1.0, margin: Any = 0.0) -> Items:
     """Items of `member` (N, M), or (N,) for single labels; `target` (N, T) or (N,); the others may be
-    scalars."""
+    scalars. Every head sees each of them once."""
     members, targets = np.asarray(member, np.int64), np.asarray(target, np.float32)
     n = len(members)
     return Items(
@@ -41,6 +50,7 @@ def make_items(member: Any, target: Any, weight: Any = 1.0, margin: Any = 0.0) -
         targets.reshape(n, -1) if n else np.zeros((0, 1), np.float32),
         np.broadcast_to(np.asarray(weight, np.float32), (n,)).copy(),
         np.broadcast_to(np.asarray(margin, np.float32), (n,)).copy(),
+        np.ones((n, 1), np.float32),
     )
 
 
@@ -55,6 +65,7 @@ def join_items(parts: Iterable[tuple[Items, int]]) -> Items:
         np.concatenate([_widen(items.target, width[1], np.nan) for items, _ in listed]),
         np.concatenate([items.weight for items, _ in listed]),
         np.concatenate([items.margin for items, _ in listed]),
+        np.concatenate([items.copies for items, _ in listed]),
     )
 
 

@@ -6,6 +6,7 @@ is kept."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +24,13 @@ from transformers import (
 from store.errors import InputError
 
 from .attention import Backend, choose_backend
-from .config import Objective, TrainConfig
+from .config import TrainConfig
 from .heads import Head, make_head, read_head
 from .items import make_items
 from .model import EXTRAS, RewardModel
 from .pack import LabelledTree, make_row
 from .quiet import quiet
+from .token_classes import ensure_token_class
 from .tokenize import Codec, ensure_pad_token
 from .trees import build_tree
 from .units import Unit
@@ -47,10 +49,13 @@ def open_base(settings: TrainConfig, device: torch.device, seed: int) -> RewardM
     source, objective, head = settings.model, settings.objective, make_head(settings)
     config, tokenizer = _open_parts(source, settings.revision)
     ensure_pad_token(tokenizer)
+    _check_same_outputs(config, head, source)
     _configure_head(config, head)
     hf, fresh_head = _load(source, config, head, settings.revision)
-    if len(tokenizer) > hf.get_input_embeddings().num_embeddings:
+    n_embedded = hf.get_input_embeddings().num_embeddings
+    if len(tokenizer) > n_embedded:
         hf.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+        hf.get_input_embeddings().weight.data[n_embedded:] = 0  # padding, which nothing ever attends to
     hf.config.get_text_config().pad_token_id = tokenizer.pad_token_id  # the embedding had to have it first
     if fresh_head:
         generator = torch.Generator().manual_seed(seed)
@@ -60,25 +65,28 @@ def open_base(settings: TrainConfig, device: torch.device, seed: int) -> RewardM
         "objective": objective,
         "label_at": "step end" if objective == "prm" else "every token" if head.per_token else "last token",
         "head": head.facts(),
+        "aggregate": settings.aggregate,
         "steps": "steps concatenate to the completion; each is tokenised on its own",
         "tokenisation": codec.fingerprint,
+        "base": {"model": public_name(source), "revision": getattr(config, "_commit_hash", None)},
     }
     dtype = getattr(torch, settings.dtype)
-    return _ready(
-        hf, codec, objective, head, choose_backend(settings.attention, device), dtype, extras, device
-    )
+    backend = choose_backend(settings.attention, device)
+    model = RewardModel(hf, codec, objective, head, backend, dtype, extras, settings.row_tokens)
+    return _ready(model, device)
 
 
 def open_trained(
-    folder: Path, device: torch.device, attention: str = "auto", dtype: str = "float32"
+    folder: Path,
+    device: torch.device,
+    attention: str = "auto",
+    dtype: str = "float32",
+    row_tokens: int = 4096,
 ) -> RewardModel:
-    """A model written by `RewardModel.save`; its tokenisation must be the one it was trained with."""
+    """A model written by `save_model`; its tokenisation must be the one it was trained with. `row_tokens` is
+    the budget of the rows it will read."""
     config, tokenizer = _open_parts(str(folder), None)
-    extras = getattr(config, EXTRAS, None)
-    if not extras:
-        raise InputError(
-            f"{folder}: config.json has no {EXTRAS!r} entry; give a folder written by the trainer"
-        )
+    extras = _extras(config, str(folder))
     codec = Codec(tokenizer, str(folder))
     if codec.fingerprint != extras["tokenisation"]:
         raise InputError(
@@ -90,47 +98,98 @@ def open_trained(
     if fresh_head:
         raise InputError(f"{folder}: the checkpoint has no reward head (score.weight); train it again")
     backend, compute = choose_backend(attention, device), getattr(torch, dtype)
-    return _ready(hf, codec, extras["objective"], head, backend, compute, extras, device)
+    model = RewardModel(hf, codec, extras["objective"], head, backend, compute, extras, row_tokens)
+    return _ready(model, device)
+
+
+def public_name(source: str) -> str:
+    """The Hub name, or a folder's own name: where it lies on this machine is nobody's business."""
+    return Path(source).resolve().name if Path(source).is_dir() else source
+
+
+def read_extras(folder: Path | str) -> dict[str, Any]:
+    """What the trainer wrote about a model of its own, without opening the weights."""
+    return _extras(_load_part(AutoConfig, str(folder), None), str(folder))
+
+
+def _extras(config: Any, source: str) -> dict[str, Any]:
+    extras = getattr(config, EXTRAS, None)
+    if not extras:
+        raise InputError(
+            f"{source}: config.json has no {EXTRAS!r} entry; give a folder written by the trainer"
+        )
+    return dict(extras)
 
 
 def _open_parts(source: str, revision: str | None) -> tuple[Any, Any]:
-    try:
-        config = AutoConfig.from_pretrained(source, revision=revision)
-        tokenizer = AutoTokenizer.from_pretrained(source, revision=revision)
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(
-            f"{source}: cannot be loaded as a Hugging Face model: {_first_line(error)}"
-        ) from None
+    config, tokenizer = (_load_part(auto, source, revision) for auto in (AutoConfig, AutoTokenizer))
     _refuse_unsupported(config, source)
     return config, tokenizer
 
 
+def _load_part(auto: Any, source: str, revision: str | None) -> Any:
+    try:
+        return auto.from_pretrained(source, revision=revision)
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(
+            f"{source}: cannot be loaded as a Hugging Face model: {_first_line(error)}"
+        ) from None
+
+
 def _refuse_unsupported(config: Any, source: str) -> None:
-    """Window and recurrent layers read what stands before a token in the row, not what is above it in the
-    tree."""
+    """Window, chunk and recurrent layers read what stands before a token in the row, not what is above it in the
+    tree; a cap on attention scores is nothing that every backend has."""
     text = config.get_text_config()
     kinds = set(getattr(text, "layer_types", None) or ["full_attention"]) - {"full_attention"}
     window = getattr(text, "sliding_window", None) and getattr(text, "use_sliding_window", True)
-    if kinds or window:
-        found = ", ".join(sorted(kinds)) or f"a sliding window of {text.sliding_window}"
+    capped = getattr(text, "attn_logit_softcapping", None)
+    if kinds or window or capped:
+        found = ", ".join(sorted(kinds)) or (
+            f"a sliding window of {text.sliding_window}" if window else f"attention scores capped at {capped}"
+        )
         raise InputError(
             f"{source}: {config.model_type} has {found}; tree packing needs full attention in every layer, "
-            "as in Llama, Qwen2, Qwen3 or OLMo"
+            "as in Llama, Qwen2, Qwen3, Gemma or OLMo 2"
         )
+
+
+def _kind(head: Head) -> str:
+    return f"For{'Token' if head.per_token else 'Sequence'}Classification"
+
+
+def _has_head(config: Any, head: Head) -> bool:
+    """Is this the config of a reward model of the same kind, whose head is to be kept?"""
+    return any(name.endswith(_kind(head)) for name in config.architectures or [])
+
+
+def _check_same_outputs(config: Any, head: Head, source: str) -> None:
+    """Another head of the same kind is neither kept, which would give its outputs other meanings, nor
+    replaced, which would silently throw it away."""
+    extras = getattr(config, EXTRAS, None)
+    known = read_head(extras["head"]).names if extras else None
+    if not _has_head(config, head) or (known or head.names) == head.names and config.num_labels == head.size:
+        return
+    raise InputError(
+        f"{source}: a reward model with the outputs {known or [*config.id2label.values()]}, while these "
+        f"settings make {head.names}; change the settings, or start from its base model"
+    )
 
 
 def _configure_head(config: Any, head: Head) -> None:
     config.id2label = dict(enumerate(head.names))  # sets num_labels
     config.label2id = {label: i for i, label in enumerate(head.names)}
-    config.problem_type = None if head.per_token else "regression"  # else vLLM puts a sigmoid over the reward
+    # vLLM puts a sigmoid over one output and a softmax over several unless this is "regression". Only the
+    # classes of a single head are what such a softmax is meant for.
+    config.problem_type = None if head.per_token and head.n == 1 else "regression"
     config.token_classification_bias = False
 
 
 def _load(source: str, config: Any, head: Head, revision: str | None) -> tuple[Any, bool]:
     """The module in float32, and whether its head is fresh; any other gap in the files is an error."""
     auto = AutoModelForTokenClassification if head.per_token else AutoModelForSequenceClassification
-    kind = f"For{'Token' if head.per_token else 'Sequence'}Classification"
-    same = any(name.endswith(kind) for name in config.architectures or [])
+    if head.per_token:
+        ensure_token_class(config)
+    same = _has_head(config, head)
     try:
         with quiet():
             hf, info = auto.from_pretrained(
@@ -147,37 +206,36 @@ def _load(source: str, config: Any, head: Head, revision: str | None) -> tuple[A
     absent = set(info["missing_keys"]) | {entry[0] for entry in info["mismatched_keys"]}
     if gaps := sorted(absent - {"score.weight"}):
         raise InputError(f"{source}: weights are missing in the files, e.g. {', '.join(gaps[:3])}")
+    if same and "score.bias" in info["unexpected_keys"]:
+        raise InputError(f"{source}: its head has a bias, which would be lost; start from its base model")
     return hf, not same or "score.weight" in absent
 
 
-def _ready(
-    hf: Any,
-    codec: Codec,
-    objective: Objective,
-    head: Head,
-    backend: Backend,
-    dtype: torch.dtype,
-    extras: dict[str, Any],
-    device: torch.device,
-) -> RewardModel:
-    hf.set_attn_implementation(backend.implementation)
-    hf.to(device).eval()  # eval: reward models are trained without dropout, as TRL and OpenRLHF do
-    model = RewardModel(hf, codec, objective, head, backend, dtype, extras)
+def _ready(model: RewardModel, device: torch.device) -> RewardModel:
+    model.hf.set_attn_implementation(model.backend.implementation)
+    model.hf.to(device).eval()  # eval: reward models are trained without dropout, as TRL and OpenRLHF do
     check_packs(model)
     return model
 
 
 @torch.no_grad()
 def check_packs(model: RewardModel) -> None:
-    """Refuse an architecture whose hidden states in a packed tree differ from those of plain rows."""
+    """Refuse an architecture whose hidden states in a packed tree differ from those of plain rows through its own
+    eager attention, and varlen where its kernel cannot compute in the model's type."""
+    if model.backend.name == "varlen" and model.device.type == "cuda" and model.dtype == torch.float32:
+        raise InputError("attention: varlen computes in bfloat16 on a GPU; set dtype: bfloat16, or use flex")
     rng = np.random.default_rng(0)
     stem, left, right = (rng.integers(0, model.hf.config.get_text_config().vocab_size, n) for n in (5, 4, 6))
     paths = [np.concatenate([stem, leaf]).astype(np.int32) for leaf in (left, right)]
     refusal = (
         f"{model.hf.config.model_type}: this architecture does not follow tree masks; it cannot be used here"
     )
+    eager = replace(model, backend=Backend("eager", "eager", lambda row, device: {}))
     try:
-        packed, plain = _last_hidden(model, paths), torch.cat([_last_hidden(model, [path]) for path in paths])
+        packed = _last_hidden(model, paths)
+        model.hf.set_attn_implementation(eager.backend.implementation)
+        plain = torch.cat([_last_hidden(eager, [path]) for path in paths])
+        model.hf.set_attn_implementation(model.backend.implementation)
     except (AttributeError, IndexError, RuntimeError, TypeError, ValueError) as error:
         raise InputError(f"{refusal} ({_first_line(error)})") from error
     if not (packed - plain).norm() <= _MISMATCH * plain.norm():

@@ -1,8 +1,8 @@
-"""The training loop: packed rows, one global denominator per step, exact resume, the best epoch kept.
+"""The training loop: packed rows, one global denominator per step, exact resume, the best weights kept.
 
 A step's trees are packed into rows; each row's summed loss over the *step's* total weight is back-propagated,
-so the gradient is that of one mean over all labels of the step, however they fell into rows. While it trains,
-everything lives in OUTPUT.partial; OUTPUT appears by one rename at the end."""
+so the gradient is that of one mean over all labels of the step, however they fell into rows and on processes.
+While it trains, everything lives in OUTPUT.partial; OUTPUT appears by one rename at the end."""
 
 from __future__ import annotations
 
@@ -11,34 +11,46 @@ import os
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from torch import Tensor
 
 from store.errors import InputError
 from store.ids import derived_seed
 
 from .config import TrainConfig
-from .evaluate import Metrics, better, evaluate
+from .distributed import Ranks, forward_shared, ranks, shard
+from .evaluate import Metrics, better, head_moments, measure
+from .finish import save_trained
 from .loading import open_base, pick_device
+from .logs import Logs, require_loggers
+from .lora import add_lora, set_dropout
 from .losses import choose_loss
+from .memory import prepare_layers
 from .model import RewardModel
-from .pack import LabelledTree, Row, pack
-from .plan import Plan, batches, make_plan, rate
-from .resume import load_point, save_point, write_atomic
+from .network import Network, open_lm_head
+from .pack import Row, pack
+from .plan import Plan, make_plan, rate
+from .resume import find_progress, load_best, load_point, save_best, save_point
+from .saving import MANIFEST
+from .split import whole_units
+from .step import backward
 
 Report = Callable[[dict[str, Any]], None]
 _BETAS = (0.9, 0.95)  # OpenRLHF; a short memory of squared gradients suits the few steps of a reward model
 _NAMED_ROWS = 8  # data rows named in an error message
-MANIFEST = "training.json"
 
 
 @dataclass(frozen=True)
 class TrainResult:
-    """`counts` are rows read, used, and dropped by reason. `n_tokens` were forwarded in training; as separate
-    rows without padding the same examples have `n_path_tokens`. `seconds` is of this call only."""
+    """`counts` are rows read, used, and dropped by reason; `evals` were made after `eval_steps`, and
+    `best_eval` is the index of the one whose weights were kept (-1: nothing was held out). `n_tokens` were
+    forwarded in training; as separate rows without padding the same examples have `n_path_tokens`. `seconds`
+    is of this call only."""
 
     output: Path
     steps: int
@@ -47,34 +59,38 @@ class TrainResult:
     losses: list[float]
     grad_norms: list[float]
     evals: list[Metrics]
-    best_epoch: int
+    eval_steps: list[int]
+    best_eval: int
     n_tokens: int
     n_path_tokens: int
     seconds: float
 
     @property
     def held_out(self) -> Metrics:
-        """Metrics of the epoch that was kept; empty where nothing was held out."""
-        return self.evals[self.best_epoch] if self.best_epoch >= 0 else {}
+        """Metrics of the weights that were kept; empty where nothing was held out."""
+        return self.evals[self.best_eval] if self.best_eval >= 0 else {}
 
 
 def train(config: TrainConfig, progress: Report | None = None) -> TrainResult:
     """Train; or go on where a killed run of the same settings stopped; or return what a finished one
-    recorded.
+    recorded. Under torchrun every process calls it, and gets the same result.
 
-    `progress` gets a dict per step (step, steps, loss, grad_norm, lr, tokens) and per epoch (epoch and
-    metrics)."""
+    `progress` gets a dict per step (step, steps, epoch, loss, grad_norm, lr, tokens, rates) and per
+    evaluation (step, steps, epoch, best, held_out), in the main process alone."""
     started = time.monotonic()
+    require_loggers(config)
     if config.threads:
         torch.set_num_threads(config.threads)
-    model = open_base(config, pick_device(config.device), derived_seed("head", config.seed))
-    plan = make_plan(config, model)
-    if (config.output / MANIFEST).exists():
-        record = _finished_record(plan)
-    elif config.output.exists() and (not config.output.is_dir() or any(config.output.iterdir())):
-        raise InputError(f"{config.output}: exists and is no finished training; choose another output")
-    else:
-        record = _Trainer(plan, model, progress or (lambda event: None)).run()
+    device = pick_device(config.device)
+    with ranks(device, mixed=config.dtype != "float32") as among:
+        model = open_base(config, device, derived_seed("head", config.seed))
+        plan = make_plan(config, model)
+        if (config.output / MANIFEST).exists():
+            record = _finished_record(plan)
+        elif config.output.exists() and (not config.output.is_dir() or any(config.output.iterdir())):
+            raise InputError(f"{config.output}: exists and is no finished training; choose another output")
+        else:
+            record = _Trainer(plan, model, among, progress or (lambda event: None)).run()
     return TrainResult(output=config.output, seconds=time.monotonic() - started, **record)
 
 
@@ -87,123 +103,155 @@ def _finished_record(plan: Plan) -> dict[str, Any]:
     return saved["record"]
 
 
-class _Trainer:
-    """One run in progress: model, optimiser, cursor, and the folder that keeps them."""
+def _build(config: TrainConfig, model: RewardModel, among: Ranks) -> tuple[Network, Any]:
+    """What is trained, from the opened model; with LoRA, also the peft model around its backbone."""
+    adapted = add_lora(model, config.lora, derived_seed("lora", config.seed)) if config.lora else None
+    model.row_tokens, model.compiled = config.row_tokens, config.compile
+    prepare_layers(model.hf, config)
+    network = Network(model, open_lm_head(config, model) if config.lm_coef else None)
+    if among.mesh is not None:
+        shard(network, among.mesh)
+    return network, adapted
 
-    def __init__(self, plan: Plan, model: RewardModel, report: Report) -> None:
-        self.plan, self.config, self.model, self.report = plan, plan.config, model, report
+
+class _Trainer:
+    """One run in progress: what is trained, its optimiser, its cursor, and the folder that keeps them."""
+
+    def __init__(self, plan: Plan, model: RewardModel, among: Ranks, report: Report) -> None:
+        self.plan, self.config, self.model, self.among, self.report = plan, plan.config, model, among, report
         self.loss = choose_loss(self.config)
-        self.optimizer = torch.optim.AdamW(
-            model.hf.parameters(),
-            lr=self.config.lr,
-            betas=_BETAS,
-            weight_decay=self.config.weight_decay,
-            fused=True,
-        )
         self.work = self.config.output.with_name(self.config.output.name + ".partial")
         self.work.mkdir(parents=True, exist_ok=True)
-        self.progress = load_point(self.work / "point.pt", plan.key, model, self.optimizer)
+        self.done = find_progress(self.work, plan.key)
+        if among.main:
+            self.logs = Logs(self.config, self.work, self.done, model, plan.key, devices=among.size)
+        self.network, self.adapted = _build(self.config, model, among)
+        self.trained = [p for p in self.network.parameters() if p.requires_grad]
+        self.optimizer = torch.optim.AdamW(
+            self.trained, lr=self.config.lr, betas=_BETAS, weight_decay=self.config.weight_decay, fused=True
+        )
+        if self.done.step:
+            load_point(self.work, self.done, self.network, self.optimizer)
 
     def run(self) -> dict[str, Any]:
-        per_epoch = self.plan.steps_per_epoch
-        for epoch in range(len(self.progress.evals), self.config.epochs):
-            self._epoch(epoch, skip=self.progress.step - epoch * per_epoch)
-        return self._finish()
+        try:
+            while self.done.step < self.plan.steps and not self._out_of_patience():
+                self._step()
+                due = self.plan.eval_rows and self.plan.evaluates(self.done.step)
+                if due:
+                    self._evaluate()
+                if due or self.done.step % self.config.checkpoint_every == 0:
+                    save_point(self.work, self.done, self.network, self.optimizer, self.among)
+            return self._finish()
+        except BaseException:
+            if self.among.main:
+                self.logs.close()
+            raise
 
-    def _epoch(self, epoch: int, skip: int) -> None:
-        steps = batches(self.plan.groups, self.config.batch_prompts, self.config.seed, epoch)
-        for i, trees in enumerate(steps):
-            if i < skip:
-                continue
-            self._step(trees)
-            if self.progress.step % self.config.checkpoint_every == 0:
-                self._save_point()
-        self._evaluate(epoch)
-        self._save_point()
+    def _out_of_patience(self) -> bool:
+        patience, done = self.config.early_stop, self.done
+        return patience is not None and len(done.evals) - 1 - done.best_eval >= patience
 
-    def _save_point(self) -> None:
-        save_point(self.work / "point.pt", self.progress, self.model, self.optimizer)
-
-    def _step(self, trees: list[LabelledTree]) -> None:
-        rows = pack(trees, self.config.row_tokens)
-        total = float(sum(row.items.weight.sum(dtype=float) for row in rows))
-        lr = rate(self.progress.step, self.plan.steps, self.config)
+    def _step(self) -> None:
+        started = time.monotonic()
+        rows = pack(self.plan.trees(self.done.step), self.config.row_tokens)
+        lr = rate(self.done.step, self.plan.steps, self.config)
         for group in self.optimizer.param_groups:
             group["lr"] = lr
-        loss = torch.stack([self._backward(row, total) for row in rows]).double().sum()
-        norm = torch.nn.utils.clip_grad_norm_(self.model.hf.parameters(), self.config.clip).double()
+        part = backward(self.network, rows, self.loss, self.config.lm_coef, self.among, self._draw_dropout)
+        loss = self.among.sum(part)
+        norm = _whole(torch.nn.utils.clip_grad_norm_(self.trained, self.config.clip)).double()
         loss_value, norm_value = torch.stack([loss, norm]).tolist()  # the step's only wait for a GPU
-        if not (torch.isfinite(loss) and torch.isfinite(norm)):
+        if not np.isfinite([loss_value, norm_value]).all():
             raise InputError(self._blame(rows))
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        self._record(loss_value, norm_value, lr, sum(map(len, rows)))
+        self._record(rows, loss_value, norm_value, lr, time.monotonic() - started)
 
-    def _backward(self, row: Row, total: float) -> torch.Tensor:
-        loss = self.loss(self.model.outputs(row), row.items.to(self.model.device)) / total
-        loss.backward()
-        return loss.detach()
+    def _draw_dropout(self) -> None:
+        """The draws hang on the step, so resume points need no generator's state."""
+        if self.config.lora and self.config.lora.dropout:
+            torch.manual_seed(derived_seed("dropout", self.config.seed, self.done.step, self.among.rank))
+            set_dropout(self.adapted, True)
 
-    @torch.no_grad()
     def _blame(self, rows: list[Row]) -> str:
         """Names the data rows that made the loss or gradient of this step infinite or not a number."""
-        bad = [u for row in rows if not torch.isfinite(self.model.outputs(row)).all() for u in row.units]
-        names = [u.where for u in bad or [u for row in rows for u in row.units]]
+        outputs = forward_shared(self.network, rows, self.among)
+        found = zip(rows, outputs, strict=True)
+        bad = [unit for row, part in found if not np.isfinite(part).all() for unit in row.units]
+        names = [u.where for u in whole_units(bad or [u for row in rows for u in row.units])]
         more = f" and {len(names) - _NAMED_ROWS} more" if len(names) > _NAMED_ROWS else ""
         return (
-            f"step {self.progress.step}: loss or gradient is not a finite number at "
+            f"step {self.done.step}: loss or gradient is not a finite number at "
             f"{', '.join(names[:_NAMED_ROWS])}{more}; lower lr, or look at these rows"
         )
 
-    def _record(self, loss: float, norm: float, lr: float, n_tokens: int) -> None:
-        done = self.progress
+    def _record(self, rows: list[Row], loss: float, norm: float, lr: float, seconds: float) -> None:
+        done = self.done
+        tokens, path_tokens = sum(map(len, rows)), sum(row.n_path_tokens for row in rows)
         done.step += 1
         done.losses.append(loss)
         done.grad_norms.append(norm)
-        event = {"step": done.step, "steps": self.plan.steps, "loss": loss, "grad_norm": norm, "lr": lr}
-        self.report({**event, "tokens": n_tokens})
+        done.n_tokens += tokens
+        done.n_path_tokens += path_tokens
+        if self.among.main:
+            measured = {
+                "loss": loss,
+                "grad_norm": norm,
+                "lr": lr,
+                "tokens": tokens,
+                "path_tokens": path_tokens,
+            }
+            attended = sum(int(row.depth.sum()) + len(row) for row in rows)
+            self.report(self.logs.step(self._place() | measured | {"attended": attended, "seconds": seconds}))
 
-    def _evaluate(self, epoch: int) -> None:
-        done = self.progress
-        if not self.plan.eval_rows:
-            done.evals.append({})
-            return
-        found = evaluate(self.model, self.plan.eval_rows, self.loss)
-        best = done.evals[done.best_epoch] if done.best_epoch >= 0 else None
-        if better(self.config.objective, found, best):
-            done.best_epoch = epoch
-            write_atomic(self.work / "best.pt", self.model.hf.state_dict())
+    def _place(self) -> dict[str, Any]:
+        step = self.done.step
+        return {"step": step, "steps": self.plan.steps, "epoch": self.plan.epoch(step)}
+
+    def _measure(self, rows: list[Row]) -> tuple[Metrics, list[np.ndarray]]:
+        if self.adapted is not None:
+            set_dropout(self.adapted, False)
+        outputs = forward_shared(self.network, rows, self.among)
+        return measure(self.model, rows, outputs, self.loss), outputs
+
+    def _evaluate(self) -> None:
+        done = self.done
+        found, _ = self._measure(self.plan.eval_rows)
+        before = done.evals[done.best_eval] if done.best_eval >= 0 else None
+        best = better(self.config.objective, found, before)
         done.evals.append(found)
-        self.report({"epoch": epoch, **found})
+        done.eval_steps.append(done.step)
+        if best:
+            done.best_eval = len(done.evals) - 1
+            save_best(self.work, done, self.network, self.among)
+        if self.among.main:
+            self.report(self.logs.evaluation(self._place() | {"best": best, "held_out": found}))
 
     def _finish(self) -> dict[str, Any]:
-        """Save the best epoch's weights, and what they were made of, under the final name."""
-        if self.progress.best_epoch >= 0:
-            state = torch.load(self.work / "best.pt", map_location=self.model.device, weights_only=True)
-            self.model.hf.load_state_dict(state)
-        found = evaluate(self.model, self.plan.calibration, self.loss)
+        """Save the best weights, and what they were made of, under the final name."""
+        if self.done.best_eval >= 0:
+            load_best(self.work, self.done, self.network)
+        found, outputs = self._measure(self.plan.calibration)
+        means, deviations = head_moments(self.model, outputs)
         self.model.extras |= {name: found[name] for name in ("reward_mean", "reward_std")}
-        self.model.extras["training"] = self.plan.key
-        folder = self.work / "model"
-        shutil.rmtree(folder, ignore_errors=True)
-        self.model.save(folder)
+        self.model.extras |= {"head_mean": means, "head_std": deviations, "training": self.plan.key}
         record = self._summary()
-        manifest = {"key": self.plan.key, "settings": self.config.key_settings(), "record": record}
-        (folder / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n")
-        os.replace(folder, self.config.output)
-        shutil.rmtree(self.work)
+        folder = self.work / "model"
+        save_trained(self.network, self.adapted, self.config, self.plan.key, record, folder, self.among)
+        if self.among.main:
+            self.logs.close(folder)
+            os.replace(folder, self.config.output)
+            shutil.rmtree(self.work)
+        self.among.wait()
         return record
 
     def _summary(self) -> dict[str, Any]:
-        done, plan = self.progress, self.plan
-        return {
-            "steps": done.step,
-            "counts": plan.counts,
-            "eval_counts": plan.eval_counts,
-            "losses": done.losses,
-            "grad_norms": done.grad_norms,
-            "evals": done.evals,
-            "best_epoch": done.best_epoch,
-            "n_tokens": plan.n_tokens,
-            "n_path_tokens": plan.n_path_tokens,
-        }
+        done = asdict(self.done)
+        counts = {"counts": self.plan.counts, "eval_counts": self.plan.eval_counts}
+        return {"steps": done.pop("step"), **counts, **{k: v for k, v in done.items() if k != "key"}}
+
+
+def _whole(value: Tensor) -> Tensor:
+    """The value on this process of a sharded result."""
+    return value.full_tensor() if hasattr(value, "full_tensor") else value

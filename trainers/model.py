@@ -6,18 +6,15 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from .attention import Backend
+from .attention import Backend, fill, fixed_length
 from .config import Objective
 from .heads import Head
 from .pack import Row
-from .quiet import quiet
 from .tokenize import Codec
 
 EXTRAS = "rewardsmith"  # our entry in config.json
@@ -27,7 +24,11 @@ _UNBOUNDED = 1 << 30
 
 @dataclass
 class RewardModel:
-    """`hf` is the Hugging Face module with `score` as its linear layer; `head` tells what comes out of it."""
+    """`hf` is the Hugging Face module with `score` as its linear layer; `head` tells what comes out of it.
+
+    Where code is compiled for a length, rows are filled up to a few lengths, the largest being the budget
+    `row_tokens`. With `autocast`, float32 weights are converted to `dtype` at each use; sharded weights arrive
+    converted."""
 
     hf: Any
     codec: Codec
@@ -36,6 +37,9 @@ class RewardModel:
     backend: Backend
     dtype: torch.dtype
     extras: dict[str, Any]
+    row_tokens: int = 4096
+    compiled: bool = False
+    autocast: bool = True
 
     @property
     def device(self) -> torch.device:
@@ -47,31 +51,35 @@ class RewardModel:
 
     def outputs(self, row: Row) -> Tensor:
         """(L, H, C) float32: what each head says at each label of the row (`Head.outputs`)."""
-        hidden = self.hidden(row).index_select(0, torch.from_numpy(row.index).to(self.device))
-        return self.head.outputs(F.linear(hidden.float(), self.hf.score.weight.float()))
+        return self.read(self.hidden(row), row)
+
+    def read(self, hidden: Tensor, row: Row) -> Tensor:
+        """`outputs` from what `hidden` gave."""
+        labelled = hidden.index_select(0, torch.from_numpy(row.index).to(self.device))
+        return self.head.outputs(self.hf.score(labelled.float()))
 
     def hidden(self, row: Row) -> Tensor:
-        """(tokens, width): the last hidden state of every token."""
+        """(tokens, width): the last hidden state of every token, filler behind the row included."""
+        if self.compiled or self.backend.fixed:
+            row = fill(row, fixed_length(len(row), self.row_tokens))
         tokens, depth = (torch.from_numpy(a).to(self.device) for a in (row.tokens, row.depth))
-        reduced = self.dtype != torch.float32
-        with torch.autocast(self.device.type, self.dtype) if reduced else contextlib.nullcontext():
+        with self.precision():
             extra = self.backend.inputs(row, self.device)
             out = self.hf.base_model(
                 input_ids=tokens[None], position_ids=depth[None], use_cache=False, **extra
             )
         return out.last_hidden_state[0]
 
+    def precision(self) -> contextlib.AbstractContextManager[Any]:
+        """Where the backbone computes in `dtype`."""
+        if self.autocast and self.dtype != torch.float32:
+            return torch.autocast(self.device.type, self.dtype)
+        return contextlib.nullcontext()
+
     def weights_fingerprint(self) -> str:
-        """Names the weights by shape and first values of every tensor."""
+        """Names the weights by shape and evenly spaced values of every tensor."""
         digest = hashlib.blake2b(digest_size=16)
         for name, tensor in sorted(self.hf.state_dict().items()):
-            sample = tensor.detach().flatten()[:_SAMPLED].float().cpu().numpy().tobytes()
-            digest.update(f"{name} {tuple(tensor.shape)} ".encode() + sample)
+            spaced = tensor.detach().flatten()[:: max(1, tensor.numel() // _SAMPLED)]
+            digest.update(f"{name} {tuple(tensor.shape)} ".encode() + spaced.float().cpu().numpy().tobytes())
         return digest.hexdigest()
-
-    def save(self, folder: Path) -> None:
-        """A plain Hugging Face checkpoint with its tokenizer."""
-        setattr(self.hf.config, EXTRAS, self.extras)
-        with quiet():
-            self.hf.save_pretrained(folder)
-            self.codec.tokenizer.save_pretrained(folder)

@@ -83,6 +83,7 @@ def _fitting(unit: Unit, budget: int) -> list[Unit]:
             make_items([], []),
             unit,
             labels,
+            unit.n_prompt,
         )
         for path, labels in zip(unit.paths, held, strict=True)
     ]

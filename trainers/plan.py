@@ -1,13 +1,13 @@
 """What a run trains on, in which order, at which rate: a pure function of settings and data.
 
-Each epoch visits the prompt groups in a permutation drawn from (seed, epoch); `batch_prompts` groups make one
-step. Groups are ordered by content first, so the order of the input rows changes nothing.
-"""
+Each epoch visits the prompt groups in a permutation drawn from (seed, epoch); a step takes the next
+`batch_prompts` of them, or as many as fit in `batch_tokens`. Groups are ordered by content first, so the
+order of the input rows changes nothing."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,7 @@ from store.ids import content_id, derived_seed
 
 from .config import TrainConfig
 from .data import Example, read_examples
+from .ensemble import resampled
 from .evaluate import pack_all
 from .model import RewardModel
 from .pack import LabelledTree, Row, group_by_prompt, make_trees
@@ -28,35 +29,36 @@ _CALIBRATION_UNITS = 512  # training units that give reward mean and deviation w
 
 @dataclass(frozen=True)
 class Plan:
-    """`key` names settings, data, tokenizer and first weights. `calibration` rows give the reward's mean and
+    """`key` names settings, data, tokenizer and first weights. `schedule` lists the groups of each step, and
+    `epoch_ends` the number of steps when each epoch is over. `calibration` rows give the reward's mean and
     deviation: the held-out rows, or some training rows where nothing is held out."""
 
     config: TrainConfig
     key: str
     groups: list[Group]
+    schedule: list[np.ndarray]
+    epoch_ends: list[int]
     eval_rows: list[Row]
     calibration: list[Row]
     counts: dict[str, int]
     eval_counts: dict[str, int]
 
     @property
-    def steps_per_epoch(self) -> int:
-        return math.ceil(len(self.groups) / self.config.batch_prompts)
-
-    @property
     def steps(self) -> int:
-        return self.steps_per_epoch * self.config.epochs
+        return len(self.schedule)
 
-    @property
-    def n_tokens(self) -> int:
-        """Tokens that training forwards."""
-        return self.config.epochs * sum(len(tree) for group in self.groups for tree in group)
+    def trees(self, step: int) -> list[LabelledTree]:
+        """What 0-based `step` trains on."""
+        return [tree for i in self.schedule[step] for tree in self.groups[i]]
 
-    @property
-    def n_path_tokens(self) -> int:
-        """Tokens the same examples would take as separate rows without padding."""
-        paths = (p for group in self.groups for tree in group for u in tree.units for p in u.paths)
-        return self.config.epochs * sum(map(len, paths))
+    def epoch(self, step: int) -> float:
+        """Epochs that are over after `step` steps."""
+        return float(np.interp(step, [0, *self.epoch_ends], range(len(self.epoch_ends) + 1)))
+
+    def evaluates(self, step: int) -> bool:
+        """Are the held-out rows due after `step` steps?"""
+        every = self.config.eval_every
+        return step == self.steps or (step % every == 0 if every else step in self.epoch_ends)
 
 
 def make_plan(config: TrainConfig, model: RewardModel) -> Plan:
@@ -70,15 +72,21 @@ def make_plan(config: TrainConfig, model: RewardModel) -> Plan:
     units, counts = make_units(examples, model.codec, config, limit)
     if not units:
         raise InputError(f"{config.data[0]}: no usable row, {counts}; raise max_tokens or row_tokens")
+    units = resampled(units, config.heads, config.seed)
     # Held-out ORM numbers are about whole solutions, so they are read off the last token in either mode.
     at_last = config.model_copy(update={"orm_target": "last"})
     eval_units, eval_counts = make_units(held_out, model.codec, at_last, limit)
     eval_rows = pack_all(eval_units, config.row_tokens)
+    groups = [make_trees(group, config.row_tokens) for group in group_by_prompt(units)]
+    sizes = np.array([sum(map(len, group)) for group in groups])
+    epochs = [batches(sizes, config, epoch) for epoch in range(config.epochs)]
     data = [fingerprint(units), fingerprint(eval_units), model.codec.fingerprint, model.weights_fingerprint()]
     return Plan(
         config,
         content_id("train", config.key_settings(), data),
-        [make_trees(group, config.row_tokens) for group in group_by_prompt(units)],
+        groups,
+        [step for epoch in epochs for step in epoch],
+        np.cumsum([len(epoch) for epoch in epochs]).tolist(),
         eval_rows,
         eval_rows or pack_all(units[:_CALIBRATION_UNITS], config.row_tokens),
         counts,
@@ -93,13 +101,19 @@ def split_by_prompt(examples: Sequence[Example], fraction: float) -> tuple[list[
     return [e for e in examples if e.prompt_id not in held], [e for e in examples if e.prompt_id in held]
 
 
-def batches(
-    groups: Sequence[Group], batch_prompts: int, seed: int, epoch: int
-) -> Iterator[list[LabelledTree]]:
-    """The trees of each step of an epoch."""
-    order = np.random.default_rng([seed, epoch]).permutation(len(groups))
-    for start in range(0, len(order), batch_prompts):
-        yield [tree for i in order[start : start + batch_prompts] for tree in groups[i]]
+def batches(sizes: np.ndarray, config: TrainConfig, epoch: int) -> list[np.ndarray]:
+    """The groups of each step of an epoch, given how many packed tokens each group has. A group above
+    `batch_tokens` makes a step of its own."""
+    order = np.random.default_rng([config.seed, epoch]).permutation(len(sizes))
+    if config.batch_tokens is None:
+        return np.split(order, range(config.batch_prompts, len(order), config.batch_prompts))
+    cuts, held = [], 0
+    for i, size in enumerate(sizes[order].tolist()):
+        if held and held + size > config.batch_tokens:
+            cuts.append(i)
+            held = 0
+        held += size
+    return np.split(order, cuts)
 
 
 def rate(step: int, steps: int, config: TrainConfig) -> float:

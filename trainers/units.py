@@ -2,7 +2,8 @@
 
 objective     paths             labelled positions                          items
 bt            chosen, rejected  the last token of each                      one comparison
-bt, ranking   K completions     the last token of each                      C(K,2) comparisons or one order
+bt, ranking   K completions     the last token of each                      C(K,2) comparisons, which weigh
+                                                                            one together, or one order
 orm, last     one               its last token                              one
 orm, token    one               every token behind the prompt (closing      one for each
                                 tokens too, so the last one is trained)
@@ -30,7 +31,8 @@ from .trees import lexicographic
 
 @dataclass(frozen=True)
 class Unit:
-    """Label l sits on token `at[l]` of path `path[l]`; both are (L,). `items` join labels of this unit.
+    """Label l sits on token `at[l]` of path `path[l]`; both are (L,), path after path. `items` join labels of
+    this unit. `n_prompt` tokens of every path come before the completion.
 
     A unit too large for one row is cut into parts by paths. A part has labels but no items: they are those of
     `whole`, of which it holds the labels `labels`."""
@@ -43,6 +45,7 @@ class Unit:
     items: Items
     whole: Unit | None = None
     labels: np.ndarray | None = None
+    n_prompt: int = 0
 
     def sort_key(self) -> tuple[bytes, ...]:
         """By content alone, so that the order of the input rows changes nothing."""
@@ -73,15 +76,17 @@ def _unit(example: Example, codec: Codec, config: TrainConfig, max_tokens: int) 
     for one in encoded:
         if one.ends[0] < one.n_prompt or (np.diff(one.ends) < 1).any():
             raise InputError(f"{example.where}: a step or completion has no tokens at all; remove the row")
-    if len(encoded) == 2 and np.array_equal(encoded[0].ids, encoded[1].ids):
-        return None, "same_tokens"  # a pair whose sides the tokenizer cannot tell apart
+    if len({one.ids.tobytes() for one in encoded}) < len(encoded):
+        return None, "same_tokens"  # completions that the tokenizer cannot tell apart
     # Never truncated: a cut solution under its old label is a wrong label (rlhf-book#503).
     if max(len(one.ids) for one in encoded) > max_tokens:
         return None, "too_long"
     path, at, items = _LABELLERS[config.objective](example, encoded, config)
     if not items.weight.any():
-        return None, "no_label"
-    return Unit(example.where, example.prompt_id, tuple(one.ids for one in encoded), path, at, items), "used"
+        return None, "tie" if config.objective == "bt" else "no_label"
+    paths = tuple(one.ids for one in encoded)
+    unit = Unit(example.where, example.prompt_id, paths, path, at, items, n_prompt=encoded[0].n_prompt)
+    return unit, "used"
 
 
 Labelled = tuple[np.ndarray, np.ndarray, Items]  # path and position of each label, and the items
@@ -89,34 +94,70 @@ Labelled = tuple[np.ndarray, np.ndarray, Items]  # path and position of each lab
 
 def _compared(example: Example, encoded: list[Encoded], config: TrainConfig) -> Labelled:
     at = np.array([len(one.ids) - 1 for one in encoded])
-    items = make_items([[0, 1]], [example.targets[0]], example.weights, example.margin)
+    targets = np.array(example.targets, float)
+    if config.loss == "plackett-luce":
+        items = _order(targets if example.is_ranking else np.array([targets[0], 1 - targets[0]]), config)
+    elif example.is_ranking:
+        items = _pairs(targets, config)
+    elif config.ties == "drop" and targets[0] == 0.5:
+        items = make_items([], [])
+    else:
+        items = make_items([[0, 1]], targets, 1.0, example.margin)
     return np.arange(len(encoded)), at, items
+
+
+def _pairs(scores: np.ndarray, config: TrainConfig) -> Items:
+    """All comparisons of a ranking. Together they weigh one, as a pair does, so that prompts with many
+    completions do not outvote the others (InstructGPT, arXiv 2203.02155, section 3.5)."""
+    best_first = np.argsort(-scores, kind="stable")
+    better, worse = best_first[np.stack(np.triu_indices(len(scores), 1))]
+    ahead = scores[better] - scores[worse]
+    kept = (ahead > 0) | (config.ties == "half")
+    member, ahead = np.stack([better, worse], axis=1)[kept], ahead[kept]
+    weight = 1 / max(1, len(member))
+    return make_items(member, np.where(ahead > 0, 1.0, 0.5), weight, config.margin_scale * ahead)
+
+
+def _order(scores: np.ndarray, config: TrainConfig) -> Items:
+    """The whole order as one item. Where ties are dropped, so is a ranking that has one: the order of its
+    completions is not known."""
+    ranks = np.unique(-scores, return_inverse=True)[1]
+    if config.ties == "drop" and ranks.max() < len(ranks) - 1:
+        return make_items([], [])
+    best_first = np.argsort(ranks, kind="stable")
+    return make_items([best_first], [ranks[best_first]])
 
 
 def _outcome(example: Example, encoded: list[Encoded], config: TrainConfig) -> Labelled:
     kept = [t for t in example.targets if t is not None]
     first, last = encoded[0].n_prompt, len(encoded[0].ids) - 1
     at = np.arange(first if config.orm_target == "token" else last, last + 1) if kept else np.zeros(0, int)
-    return (
-        np.zeros(len(at), np.int64),
-        at,
-        make_items(np.arange(len(at)), np.repeat(kept, len(at)), example.weights[0]),
-    )
+    return np.zeros(len(at), np.int64), at, make_items(np.arange(len(at)), np.repeat(kept, len(at)))
 
 
 def _steps(example: Example, encoded: list[Encoded], config: TrainConfig) -> Labelled:
-    """Undecided steps have no position."""
+    """Undecided steps have no position. A rating's target is the share of each class: bad, neutral, good."""
     kept = [i for i, t in enumerate(example.targets) if t is not None]
-    items = make_items(
-        np.arange(len(kept)), [example.targets[i] for i in kept], [example.weights[i] for i in kept]
-    )
+    targets = np.array([example.targets[i] for i in kept])
+    if config.prm_target == "ratings":
+        targets = (targets[:, None] == np.array([-1, 0, 1])).astype(float)
+    items = make_items(np.arange(len(kept)), targets, [example.weights[i] for i in kept])
     return np.zeros(len(kept), np.int64), encoded[0].ends[kept], items
+
+
+def _values(example: Example, encoded: list[Encoded], config: TrainConfig) -> Labelled:
+    """Missing values are NaN; an item weighs as many as it has."""
+    values = np.array(example.targets, float)
+    n_present = np.isfinite(values).sum()
+    items = make_items([0], [values], n_present) if n_present else make_items([], [])
+    return np.zeros(len(items), np.int64), np.full(len(items), len(encoded[0].ids) - 1), items
 
 
 _LABELLERS: dict[Objective, Callable[[Example, list[Encoded], TrainConfig], Labelled]] = {
     "bt": _compared,
     "orm": _outcome,
     "prm": _steps,
+    "regression": _values,
 }
 
 

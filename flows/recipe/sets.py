@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from flows.recipe.section import Section
 
@@ -36,6 +36,60 @@ class BuildStage(Section):
     truncate_after_error: bool = Field(False, description="drop the steps after a solution's first wrong one")
 
 
+class LoraOptions(Section):
+    """Adapters on every linear layer (arXiv 2106.09685) instead of training all weights."""
+
+    rank: int = Field(16, ge=1)
+    alpha: float = Field(32.0, gt=0, description="the update is scaled by alpha / rank")
+    dropout: float = Field(0.0, ge=0, lt=1)
+
+
+class BtOptions(Section):
+    """Of bt alone."""
+
+    data: Literal["preference", "ranking"] = Field(
+        "preference", description="chosen pairs, or all completions of a prompt by their scores"
+    )
+    loss: Literal["pairs", "plackett-luce"] = Field(
+        "pairs", description="of a ranking: all its pairs, or the probability of the whole order"
+    )
+    label_smoothing: float = Field(
+        0.0, ge=0, lt=0.5, description="share of the preferences taken to be the wrong way round"
+    )
+    margin_scale: float = Field(
+        0.0, ge=0, description="what a pair's margin, or a ranking's score difference, is multiplied by"
+    )
+    ties: Literal["half", "drop"] = Field(
+        "half", description="a tie is a preference of one half, or left out"
+    )
+    centering: float = Field(0.0, ge=0, description="keeps rewards around 0; 0.01 is usual")
+
+    @model_validator(mode="after")
+    def _orders_are_plain(self) -> BtOptions:
+        if self.loss == "plackett-luce" and (self.label_smoothing or self.margin_scale):
+            raise ValueError("label_smoothing and margin_scale have no meaning for an order; use loss: pairs")
+        return self
+
+
+class OrmOptions(Section):
+    """Of orm alone."""
+
+    orm_target: Literal["token", "last"] = Field(
+        "token", description="label every token of a solution, or its last one"
+    )
+    lm_coef: float = Field(
+        0.0, ge=0, description="weight of the language-modelling loss on right solutions (arXiv 2110.14168)"
+    )
+
+
+class PrmOptions(Section):
+    """Of prm alone."""
+
+    prm_target: Literal["hard", "soft"] = Field(
+        "hard", description="a step's label, or the share of its rollouts that reached the answer"
+    )
+
+
 class TrainStage(Section):
     """Reward models, each from its own set: bt from preference, orm from outcome, prm from stepwise."""
 
@@ -46,9 +100,43 @@ class TrainStage(Section):
     batch_prompts: int = Field(
         32, ge=1, description="prompts in one optimiser step, each with all its completions"
     )
+    batch_tokens: int | None = Field(
+        None, ge=16, description="instead of batch_prompts: packed tokens in one optimiser step"
+    )
     row_tokens: int = Field(4096, ge=16, description="token budget of a packed row")
     max_tokens: int | None = Field(None, ge=2, description="longer conversations are dropped and counted")
     dtype: Literal["float32", "bfloat16"] = "float32"
+    lora: LoraOptions | None = None
+    heads: int = Field(1, ge=1, description="an ensemble of heads, each on its own resampling of the data")
+    aggregate: Literal["mean", "min", "mean-std"] = Field("mean", description="how heads become one reward")
+    eval_every: int | None = Field(
+        None, ge=1, description="steps between held-out evaluations; null: at the end of each epoch"
+    )
+    early_stop: int | None = Field(
+        None, ge=1, description="stop after this many evaluations without a better one"
+    )
+    checkpointing: Literal["none", "selective", "full"] = Field(
+        "none", description="activations that are computed again in the backward pass to save memory"
+    )
+    compile: bool = Field(False, description="torch.compile of each layer")
+    bt: BtOptions = BtOptions()
+    orm: OrmOptions = OrmOptions()
+    prm: PrmOptions = PrmOptions()
+
+    @model_validator(mode="after")
+    def _several_to_aggregate(self) -> TrainStage:
+        if self.heads == 1 and self.aggregate != "mean":
+            raise ValueError(f"aggregate {self.aggregate} needs more than one head; set heads, or remove it")
+        return self
+
+    def set_of(self, model: str) -> str:
+        """The set that a model learns from."""
+        return {"bt": self.bt.data, "orm": "outcome", "prm": "stepwise"}[model]
+
+    def settings_of(self, model: str) -> dict[str, Any]:
+        """What trainers.TrainConfig takes of this section, for one model."""
+        common = self.model_dump(exclude={"models", "base", "bt", "orm", "prm"})
+        return common | getattr(self, model).model_dump(exclude={"data"})
 
 
 class EvaluateStage(Section):

@@ -110,12 +110,10 @@ class Recipe(Section):
         if "stepwise" in self.build.sets and self.rollout is None:
             raise ValueError("the stepwise set needs `rollout`; add it, or leave stepwise out of build.sets")
         if self.train:
-            needs = {"bt": "preference", "orm": "outcome", "prm": "stepwise"}
             for model in self.train.models:
-                if needs[model] not in self.build.sets:
-                    raise ValueError(
-                        f"train.models has {model}, which learns from the {needs[model]} set: add it"
-                    )
+                needed = self.train.set_of(model)
+                if needed not in self.build.sets:
+                    raise ValueError(f"train.models has {model}, which learns from the {needed} set: add it")
             if self.train.base is None and self.engine is None:
                 raise ValueError("`train` needs a `base` model when the recipe has no engine")
         if self.evaluate and not self.train:

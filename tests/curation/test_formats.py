@@ -1,4 +1,4 @@
-"""Round trips through every row format, on made rows and on published samples."""
+"""Every row format: the round trip on drawn tables and on published samples, and what is rejected."""
 
 from __future__ import annotations
 
@@ -8,245 +8,365 @@ from typing import Any
 
 import polars as pl
 import pytest
-from small_tables import completions, labels, prompts, steps
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from curation.formats import (
-    from_trl_preference,
-    from_trl_stepwise,
-    from_trl_unpaired,
-    to_trl_preference,
-    to_trl_stepwise,
-    to_trl_unpaired,
-)
-from curation.pairs import preference
-from curation.sets import outcome, stepwise
-from curation.step_formats import (
-    from_math_shepherd,
-    from_openrlhf,
-    from_prm800k,
-    from_rlhflow,
-    to_math_shepherd,
-    to_openrlhf,
-    to_rlhflow,
+from curation.formats import FORMATS, TABLES, read_format, write_format
+from curation.formats.rows import (
+    attributes_row,
+    outcome_row,
+    preference_row,
+    ranking_row,
+    stepwise_row,
+    with_ends,
 )
 from store.errors import InputError
 
-SAID = completions(p=["one\ntwo\nthree", "four"])
-STEPS = steps(p0=("+-+", ["one\n", "two\n", "three"]), p1=("-", ["four"]))
+ABOVE = {"openrlhf-steps-soft": 0.5, "math-aps": 0.0}  # a step whose value is above is right
+TEXT = st.text("abü .:+-<>\n", min_size=1, max_size=8)
+NUMBER = st.floats(-4, 4, width=16)
+Row = dict[str, Any]
 
 
-@pytest.fixture(scope="module")
-def solutions() -> pl.DataFrame:
-    return stepwise(prompts("p"), SAID, STEPS)[0]
+def user(text: str) -> list[dict[str, str]]:
+    return [{"role": "user", "content": text}]
 
 
-def lines(path: Path) -> list[dict[str, Any]]:
+def assistant(text: str) -> list[dict[str, str]]:
+    return [{"role": "assistant", "content": text}]
+
+
+def lines(path: Path) -> list[Row]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def content(frame: pl.DataFrame) -> list[dict[str, Any]]:
-    return frame.select("prompt", "completions", "labels").to_dicts()
+def read(name: str, *rows: Any) -> list[Row]:
+    return read_format(name, rows)[0].to_dicts()
 
 
-def test_preference_rows_survive_the_round_trip() -> None:
-    frame = preference(prompts("p"), SAID, labels(p="+-")).table
-    rows = to_trl_preference(frame)
-    assert list(rows[0]) == ["prompt", "chosen", "rejected"]
-    assert to_trl_preference(from_trl_preference(rows)) == rows
-    assert from_trl_preference(rows).equals(from_trl_preference(rows))
+def rejected(name: str, *rows: Any) -> dict[str, int]:
+    return read_format(name, rows)[1].rejected
 
 
-def test_margins_are_written_when_every_pair_has_one() -> None:
-    frame = preference(prompts("p"), SAID, labels(p="+-")).table
-    assert to_trl_preference(frame.with_columns(margin=pl.lit(1.5)))[0]["margin"] == 1.5
+@st.composite
+def table_rows(draw: st.DrawFn, name: str) -> Row:
+    """A row of the format's table that the format can hold."""
+    question = draw(TEXT.filter(str.strip))
+    prompt, table = user(question), FORMATS[name].table
+    if name in ("helpsteer2-preference", "helpsteer3", "nemo-attributes", "trl-preference", "nemo-ranked"):
+        prompt = draw(st.sampled_from([prompt, [*prompt, *assistant("So?"), *user(question)]]))
+    if name == "nemo-attributes":
+        prompt = draw(st.sampled_from([[], [{"role": "system", "content": "Be kind."}]])) + prompt
+    texts = draw(st.lists(TEXT, min_size=2, max_size=4, unique=True))
+    if table == "preference":
+        margin = float(draw(st.integers(1, 3))) if "helpsteer" in name else draw(NUMBER)
+        return preference_row(prompt, assistant(texts[0]), assistant(texts[1]), margin)
+    if table == "ranking":
+        return ranking_row(prompt, [assistant(text) for text in texts], [draw(NUMBER) for _ in texts])
+    if table == "outcome":
+        return outcome_row(prompt, assistant(texts[0]), draw(st.booleans()))
+    if table == "attributes":
+        names = [n for n in FORMATS[name].schema if n not in ("prompt", "completion") and "_id" not in n]
+        values = {n: draw(st.none() | st.integers(0, 4).map(float)) for n in names}
+        return attributes_row(prompt, assistant(texts[0]), values | {names[0]: 1.0})
+    values, labels = None, [draw(st.booleans()) for _ in texts]
+    if name in ABOVE:
+        values = [draw(st.floats(0, 1, width=16)) for _ in texts]
+        labels = [value > ABOVE[name] for value in values]
+    row = stepwise_row(prompt, with_ends(texts), labels, name, values)
+    if name != "prm800k-class":
+        return row
+    ratings = [draw(st.sampled_from([-1, 0, 1])) for _ in texts]
+    return row | {"ratings": ratings, "labels": [{-1: False, 0: None, 1: True}[r] for r in ratings]}
 
 
-def test_ties_are_not_written_where_every_row_is_a_choice() -> None:
-    frame = preference(prompts("p"), SAID, labels(p="+-")).table
-    tie = frame.with_columns(margin=pl.lit(0.0), soft=pl.lit(0.5))
-    assert to_trl_preference(pl.concat([frame, tie])) == to_trl_preference(frame)
+LOST = {  # what a format has no place for, besides the evidence and the method's name
+    "trl-preference": {"margin"},
+    "nemo-ranked": {"scores"},
+}
+NUMBERED = ("math-shepherd", "openrlhf-steps", "openrlhf-steps-soft", "rlhflow-steps")
+
+
+@pytest.mark.parametrize("name", [name for name in FORMATS if name not in TABLES])
+@settings(max_examples=25, deadline=None)
+@given(data=st.data())
+def test_a_table_survives_the_round_trip(name: str, data: st.DataObject) -> None:
+    row = data.draw(table_rows(name))
+    frame = pl.DataFrame([row], schema=FORMATS[name].schema)
+    written, account = write_format(name, frame)
+    assert account.rejected == {}
+    again, account = read_format(name, written)
+    assert account.rejected == {} and write_format(name, again)[0] == written
+    kept = set(frame.columns) - LOST.get(name, set()) - {"evidence", "method"}
+    if name in NUMBERED:  # "Step 1: " in front of each step, which changes the text and its id
+        steps = [s.split(": ", 1)[1] for s in again["completions"][0]]
+        assert steps == row["completions"]
+        kept -= {"completions", "completion_id"}
+    assert again.select(sorted(kept)).equals(frame.select(sorted(kept)), null_equal=True)
+
+
+def test_a_ranking_keeps_its_order_and_its_ties_where_scores_become_ranks() -> None:
+    row = ranking_row(user("?"), [assistant(t) for t in "abcd"], [0.5, 7.0, 0.5, -1.0])
+    (written,), _ = write_format("nemo-ranked", pl.DataFrame([row], schema=FORMATS["ranking"].schema))
+    assert written["context"] == user("?")
+    assert [(c["rank"], c["completion"][0]["content"]) for c in written["completions"]] == [
+        (0, "b"),
+        (1, "a"),
+        (1, "c"),
+        (2, "d"),
+    ]
+    assert read("nemo-ranked", written)[0]["scores"] == [0.0, -1.0, -1.0, -2.0]
 
 
 def test_all_four_preference_forms_are_read() -> None:
-    user, good, bad = (
-        {"role": r, "content": c} for r, c in (("user", "Sky?"), ("assistant", "blue"), ("assistant", "red"))
-    )
-    explicit = {"prompt": [user], "chosen": [good], "rejected": [bad]}
-    implicit = {"chosen": [user, good], "rejected": [user, bad]}
-    standard = {"prompt": "Sky?", "chosen": "blue", "rejected": "red"}
-    frames = [from_trl_preference([row]) for row in (explicit, implicit, standard)]
-    assert frames[0].equals(frames[1]) and frames[0].equals(frames[2])
-    text = from_trl_preference([{"chosen": "The sky is blue.", "rejected": "The sky is black."}]).to_dicts()[
-        0
+    good, bad = assistant("blue"), assistant("red")
+    forms = [
+        {"prompt": user("Sky?"), "chosen": good, "rejected": bad},
+        {"chosen": user("Sky?") + good, "rejected": user("Sky?") + bad},
+        {"prompt": "Sky?", "chosen": "blue", "rejected": "red"},
+        {"prompt": "Sky?", "chosen": user("Sky?") + good, "rejected": user("Sky?") + bad},  # UltraFeedback
     ]
-    assert [text[c][0]["content"] for c in ("prompt", "chosen", "rejected")] == [
-        "The sky is",
-        " blue.",
-        " black.",
-    ]
+    rows = read("trl-preference", *forms)
+    assert all(row == rows[0] for row in rows) and len(rows) == 4
+    text = read("trl-preference", {"chosen": "The sky is blue.", "rejected": "The sky is black."})[0]
+    said = [text[c][0]["content"] for c in ("prompt", "chosen", "rejected")]
+    assert said == ["The sky is", " blue.", " black."]
+    assert read("trl-preference", forms[0] | {"margin": 2})[0]["margin"] == 2.0
 
 
-@pytest.mark.parametrize(
-    "row",
-    [{"chosen": "a", "rejected": "b"}, {"chosen": "same text", "rejected": "same text"}, {"chosen": "a b"}],
+def test_a_multi_turn_conversation_is_the_prompt_up_to_where_the_answers_differ() -> None:
+    talk = user("Hi") + assistant("Hello!") + user("Sky?")
+    row = read("trl-preference", {"chosen": talk + assistant("blue"), "rejected": talk + assistant("red")})[0]
+    assert (row["prompt"], row["chosen"]) == (talk, assistant("blue"))
+
+
+PAIR = {"prompt": "?", "chosen": "a", "rejected": "b"}
+MARKED = {"input": "Q? Step 1: a ки\nStep 2: b ки", "label": "Q? Step 1: a +\nStep 2: b -"}
+TURNS = [{"role": "user", "content": "Q? Step 1: a"}, {"role": "assistant", "content": "maybe"}]
+RATED = {"prompt": "?", "response": "yes"} | dict.fromkeys(
+    ("helpfulness", "correctness", "coherence", "complexity", "verbosity"), 4
 )
-def test_a_preference_row_without_a_prompt_or_a_side_is_refused(row: dict[str, Any]) -> None:
-    with pytest.raises(InputError, match="row 0"):
-        from_trl_preference([row])
+STRENGTH = {"prompt": "?", "response_1": "a", "response_2": "b", "preference_strength": 2}
+RANKED = [{"rank": rank, "completion": assistant(text)} for rank, text in enumerate("ab")]
+VISITED = {"solution_prefix": "Pa", "mc_value": 0.5}
+REJECTED = [
+    ("trl-preference", {"chosen": "a", "rejected": "b"}, "no_prompt_and_no_shared_beginning"),
+    ("trl-preference", {"chosen": "the same", "rejected": "the same"}, "no_prompt_and_no_shared_beginning"),
+    ("trl-preference", PAIR | {"chosen": "b"}, "same_completion_twice"),
+    ("trl-preference", PAIR | {"chosen": ""}, "empty_completion"),
+    ("trl-preference", PAIR | {"chosen": assistant("a")}, "chosen_and_rejected_are_of_two_kinds"),
+    ("trl-preference", PAIR | {"margin": "much"}, "margin_is_no_number"),
+    ("trl-preference", PAIR | {"tools": [{"name": "search"}]}, "tools_are_not_kept"),
+    ("trl-preference", {"chosen": "a b"}, "not_in_this_format"),
+    (
+        "trl-preference",
+        PAIR | {"prompt": [{"role": "user", "content": [{"type": "image"}]}]},
+        "content_is_no_text",
+    ),
+    ("trl-stepwise", {"prompt": "?", "completions": [1], "labels": [True]}, "content_is_no_text"),
+    (
+        "trl-preference",
+        {"prompt": "?", "chosen": user("!") + assistant("a"), "rejected": user("!") + assistant("b")},
+        "prompt_differs_from_conversation",
+    ),
+    (
+        "trl-preference",
+        {"prompt": "?", "chosen": assistant("a") + user("b"), "rejected": assistant("c")},
+        "completion_is_a_conversation",
+    ),
+    ("trl-unpaired", {"prompt": "?", "completion": "a", "label": None}, "label_neither_true_nor_false"),
+    ("trl-stepwise", {"prompt": "?", "completions": ["a"], "labels": [-100]}, "label_neither_true_nor_false"),
+    ("trl-stepwise", {"prompt": "?", "completions": ["a"], "labels": [0.7]}, "label_neither_true_nor_false"),
+    (
+        "trl-stepwise",
+        {"prompt": "?", "completions": ["a"], "labels": ["yes"]},
+        "label_neither_true_nor_false",
+    ),
+    ("trl-stepwise", {"prompt": "?", "completions": ["a"], "labels": []}, "labels_differ_from_steps"),
+    ("trl-stepwise", {"prompt": "?", "completions": [], "labels": []}, "empty_step"),
+    ("math-shepherd", MARKED | {"label": "Q? Step 1: a +\nStep 2: c -"}, "label_differs_from_input"),
+    ("math-shepherd", MARKED | {"label": "Q? Step 1: a +\nStep 2: b"}, "label_differs_from_input"),
+    ("math-shepherd", {"input": "Q? Step 1: a", "label": "Q? Step 1: a"}, "no_step_tag"),
+    ("math-shepherd", {"input": "Q? a ки", "label": "Q? a +"}, "no_question_before_step_1"),
+    (
+        "math-shepherd",  # an annotation inside the question, as in a dozen published rows
+        {"input": "Q ки? Step 1: a ки", "label": "Q +? Step 1: a +"},
+        "no_question_before_step_1",
+    ),
+    (
+        "math-shepherd",
+        {"input": "Q? Step 1: a ки and more", "label": "Q? Step 1: a + and more"},
+        "text_after_last_tag",
+    ),
+    ("math-shepherd", {"text": "Q?"}, "not_in_this_format"),
+    ("math-shepherd", ["a", "list"], "not_in_this_format"),
+    ("openrlhf-steps", {"input": MARKED["input"], "value": ["+"]}, "values_differ_from_tags"),
+    ("openrlhf-steps", {"input": MARKED["input"], "value": [0.5, 1.5]}, "value_is_no_probability"),
+    ("openrlhf-steps", {"input": MARKED["input"], "value": ["+", 0.5]}, "value_is_no_probability"),
+    ("rlhflow-steps", {"conversations": TURNS}, "turn_without_a_mark"),
+    ("rlhflow-steps", {"conversations": TURNS[:1]}, "turns_do_not_alternate"),
+    ("math-aps", {"question": "Q", "reasoning_steps": [VISITED]}, "prefix_without_the_question"),
+    (
+        "math-aps",
+        {"question": "P", "reasoning_steps": [VISITED | {"mc_value": 2}]},
+        "value_is_no_probability",
+    ),
+    ("math-aps", {"question": "P", "reasoning_steps": [VISITED | {"solution_prefix": "P"}]}, "no_steps"),
+    ("nemo-ranked", {"context": user("?"), "completions": RANKED[:1]}, "fewer_than_two_completions"),
+    ("nemo-ranked", {"context": user("?"), "completions": RANKED * 2}, "same_completion_twice"),
+    (
+        "nemo-ranked",
+        {"context": user("?"), "completions": [RANKED[0], RANKED[1] | {"rank": None}]},
+        "rank_is_no_number",
+    ),
+    (
+        "rollouts",
+        {"prompt": "?", "completions": ["a", "b"], "rewards": [1]},
+        "rewards_differ_from_completions",
+    ),
+    (
+        "rollouts",
+        {"prompt": "?", "completions": ["a", "b"], "rewards": [1, 0.5]},
+        "label_neither_true_nor_false",
+    ),
+    ("rollouts", {"prompt": "?", "completions": ["a", ""], "rewards": [1, 0]}, "empty_completion"),
+    (
+        "scored-rollouts",
+        {"prompt": "?", "completions": ["a", "a", "b"], "rewards": [1, 0.5, 0]},
+        "same_completion_with_two_rewards",
+    ),
+    ("helpsteer", RATED | {"verbosity": 5}, "rating_out_of_range"),
+    ("helpsteer", RATED | {"verbosity": "4"}, "rating_is_no_number"),
+    ("helpsteer", RATED | {"prompt": "a\n<extra_id_1>Assistant\nb"}, "prompt_does_not_end_with_the_user"),
+    ("helpsteer", RATED | {"prompt": "a <extra_id_1>Assistant\nb"}, "stray_turn_mark"),
+    ("helpsteer2-preference", STRENGTH | {"preference_strength": -100}, "strength_out_of_range"),
+    ("helpsteer2-preference", STRENGTH | {"response_1": "b"}, "same_completion_twice"),
+    ("nemo-attributes", {"text": "<extra_id_1>User\n?", "label": [0.0] * 9}, "text_without_an_end_mark"),
+    ("nemo-attributes", {"text": "<extra_id_1>User\n?\n<extra_id_2>", "label": [0.0]}, "not_nine_labels"),
+    ("preference", {"prompt": user("?"), "chosen": [], "rejected": assistant("a")}, "empty_column"),
+]
 
 
-def test_unpaired_rows_survive_the_round_trip() -> None:
-    frame, _ = outcome(prompts("p"), SAID, labels(p="+-"))
-    rows = to_trl_unpaired(frame)
-    assert to_trl_unpaired(from_trl_unpaired(rows)) == rows and len(rows) == 2
+@pytest.mark.parametrize(("name", "row", "reason"), REJECTED)
+def test_a_row_that_cannot_be_read_is_rejected_by_name(name: str, row: Any, reason: str) -> None:
+    assert rejected(name, row) == {reason: 1}
 
 
-@pytest.mark.parametrize("label", [-100, 0.7, "yes"])
-def test_a_placeholder_label_never_becomes_true(label: Any) -> None:
-    with pytest.raises(InputError, match="neither true nor false"):
-        from_trl_stepwise([{"prompt": "p", "completions": ["a"], "labels": [label]}])
+def test_what_a_format_has_no_way_to_say_is_rejected_when_it_is_written() -> None:
+    pair = preference_row(user("?"), assistant("a"), assistant("b"), None)
+    steps = stepwise_row(user("?"), ["a\n", "b"], [True, False], "x")
+    talk = stepwise_row([*user("?"), *assistant("!"), *user("?")], ["a"], [True], "x")
+    for name, row, reason in [
+        ("trl-preference", pair | {"soft": 0.5}, "tie"),
+        ("trl-preference", pair | {"soft": 0.25}, "rejected_is_preferred"),
+        ("trl-margin", pair, "no_margin"),
+        ("helpsteer3", pair | {"margin": 0.5}, "margin_is_no_strength"),
+        ("trl-unpaired", outcome_row(user("?"), assistant("a"), True) | {"label": None}, "no_label"),
+        ("trl-stepwise", steps | {"labels": [True, None]}, "undecided_step"),
+        ("trl-stepwise", steps | {"completions": ["a", "b"]}, "step_does_not_end_its_line"),
+        ("math-shepherd", steps | {"completions": ["a ки\n", "b"]}, "text_holds_the_marks_of_the_format"),
+        ("openrlhf-steps", talk, "prompt_is_a_conversation"),
+        ("openrlhf-steps-soft", steps, "step_without_a_value"),
+        ("prm800k-class", steps | {"labels": [None, True]}, "undecided_step"),
+        (
+            "helpsteer",
+            attributes_row(user("<extra_id_1>User\n"), assistant("a"), dict.fromkeys(list(RATED)[2:], 1.0)),
+            "text_holds_the_marks_of_the_format",
+        ),
+    ]:
+        frame = pl.DataFrame([row], schema=FORMATS[name].schema)
+        assert write_format(name, frame)[1].rejected == {reason: 1}, name
+    frame = pl.DataFrame([attributes_row(user("?"), assistant("a"), {"helpfulness": 1.0})])
+    assert write_format("helpsteer", frame)[1].rejected == {"attribute_missing": 1}
 
 
-def test_stepwise_rows_survive_the_round_trip(solutions: pl.DataFrame) -> None:
-    rows = to_trl_stepwise(solutions)
-    assert rows[0] == {"prompt": "p", "completions": ["one", "two", "three"], "labels": [True, False, True]}
-    assert content(from_trl_stepwise(rows)) == content(solutions)
-
-
-def test_numbered_formats_survive_the_round_trip(solutions: pl.DataFrame) -> None:
-    numbered = [
-        [f"Step {i}: {s}" for i, s in enumerate(row, 1)] for row in solutions["completions"].to_list()
-    ]
-    expected = content(solutions.with_columns(completions=pl.Series(numbered)))
-    for write, read in (
-        (lambda f: to_math_shepherd(f, "GSM8K"), from_math_shepherd),
-        (to_openrlhf, from_openrlhf),
-        (lambda f: to_openrlhf(f, soft=True), from_openrlhf),
-        (to_rlhflow, from_rlhflow),
-    ):
-        frame, account = read(write(solutions))
-        soft_is_above = [[v > 0.5 for v in row] for row in solutions["values"].to_list()]
-        if frame["values"][0].null_count():
-            assert content(frame) == expected
-        else:
-            assert frame["labels"].to_list() == soft_is_above and frame["values"].equals(solutions["values"])
-        assert account.kept == 2 and write(frame) == write(solutions)
+def test_an_unknown_format_is_answered_with_the_names_there_are() -> None:
+    with pytest.raises(InputError, match="no format 'prm800k'; there are .*prm800k-positive, .*helpsteer"):
+        read_format("prm800k", [])
 
 
 def test_published_math_shepherd_rows_survive_the_round_trip(shared_data: Path) -> None:
     rows = lines(shared_data / "format_samples/samples_math-shepherd.jsonl")
-    frame, account = from_math_shepherd(rows)
+    frame, account = read_format("math-shepherd", rows)
     assert account.kept == len(rows) == 7 and account.rejected == {}
     assert frame["labels"][0].to_list() == [True, True, True, True, False]
     assert frame["prompt"][0][0]["content"].endswith("in a year?")
-    assert to_math_shepherd(frame, "GSM8K") == rows
-    assert content(from_openrlhf(to_openrlhf(frame))[0]) == content(frame)
-    assert content(from_rlhflow(to_rlhflow(frame))[0]) == content(frame)
-    assert content(from_trl_stepwise(to_trl_stepwise(frame))) == content(frame)
+    without_task = [{name: row[name] for name in ("input", "label")} for row in rows]
+    assert write_format("math-shepherd", frame)[0] == without_task
+    for name in ("openrlhf-steps", "rlhflow-steps", "trl-stepwise", "prm800k-drop"):
+        again = read_format(name, write_format(name, frame)[0])[0]
+        assert again.drop("method").equals(frame.drop("method")), name
 
 
-def test_unreadable_rows_are_rejected_by_name() -> None:
-    good = {"input": "Q? Step 1: a ки\nStep 2: b ки", "label": "Q? Step 1: a +\nStep 2: b -"}
-    bad = [
-        good | {"label": "Q? Step 1: a +\nStep 2: c -"},
-        good | {"label": "Q? Step 1: a +\nStep 2: b"},
-        {"input": "Q? Step 1: a", "label": "Q? Step 1: a"},
-        {"input": "Q? a ки", "label": "Q? a +"},
-        {"input": "Q? Step 1: a ки and more", "label": "Q? Step 1: a + and more"},
-        {"text": "Q?"},
+def test_published_math_aps_prefixes_become_the_steps_of_their_continuations(shared_data: Path) -> None:
+    rows = lines(shared_data / "format_samples/samples_math-aps.jsonl")
+    frame, account = read_format("math-aps", rows)
+    assert account.kept == 3 and account.rejected == {}
+    written, _ = write_format("math-aps", frame)
+    assert read_format("math-aps", written)[0].equals(frame)
+    for row, again in zip(rows, written, strict=True):
+        visited: dict[str, list[float]] = {}
+        for step in row["reasoning_steps"]:
+            visited.setdefault(step["solution_prefix"], []).append(step["mc_value"])
+        del visited[row["question"]]
+        kept = {step["solution_prefix"]: step["mc_value"] for step in again["reasoning_steps"]}
+        assert kept == {prefix: sum(values) / len(values) for prefix, values in visited.items()}
+
+
+def test_prefixes_of_a_search_are_a_tree() -> None:
+    values = {"Q": 0.5, "Qab": 0.25, "Qabc": 0.0, "Qabd": 1.0, "Qx": 0.5}
+    steps = [{"solution_prefix": p, "mc_value": v} for p, v in values.items()]
+    found = read("math-aps", {"question": "Q", "reasoning_steps": steps})
+    assert [(row["completions"], row["values"], row["labels"]) for row in found] == [
+        (["ab", "c"], [0.25, 0.0], [True, False]),
+        (["ab", "d"], [0.25, 1.0], [True, True]),
+        (["x"], [0.5], [True]),
     ]
-    frame, account = from_math_shepherd([good, *bad])
-    assert frame.height == 1 and account.rejected == {
-        "label_differs_from_input": 2,
-        "no_step_tag": 1,
-        "no_question_before_step_1": 1,
-        "text_after_last_tag": 1,
-        "not_in_this_format": 1,
-    }
-    _, account = from_openrlhf(
-        [{"input": good["input"], "value": v} for v in (["+"], [0.5, 1.5], ["+", "-"])]
-    )
-    assert account.kept == 1 and account.rejected == {"values_differ_from_tags": 1, "value_out_of_range": 1}
-    turns = [{"role": "user", "content": "Q? Step 1: a"}, {"role": "assistant", "content": "maybe"}]
-    _, account = from_rlhflow([{"conversations": turns}, {"conversations": turns[:1]}])
-    assert account.rejected == {"turn_without_a_mark": 1, "turns_do_not_alternate": 1}
 
 
-def test_text_that_the_format_cannot_hold_is_refused(solutions: pl.DataFrame) -> None:
-    with pytest.raises(InputError, match="row 0"):
-        to_openrlhf(from_trl_stepwise([{"prompt": "p", "completions": ["a ки b"], "labels": [True]}]))
-    with pytest.raises(InputError, match="does not end its line"):
-        to_trl_stepwise(solutions.with_columns(completions=pl.lit(["a", "b", "c"])))
-    with pytest.raises(InputError, match="one user message"):
-        to_rlhflow(solutions.with_columns(prompt=pl.concat_list("prompt", "prompt")))
-
-
-def rated(
-    *candidates: tuple[str, int | None], chosen: int | None = 0, human: str | None = None
-) -> dict[str, Any]:
-    return {
-        "completions": [{"text": text, "rating": rating} for text, rating in candidates],
-        "chosen_completion": chosen,
-        "human_completion": {"text": human, "rating": None} if human else None,
-    }
-
-
-def annotated(*given: dict[str, Any], finish: str = "solution", **flags: bool) -> dict[str, Any]:
-    return {"question": {"problem": "Q?"}, "label": {"steps": list(given), "finish_reason": finish}} | flags
-
-
-def marked(frame: pl.DataFrame) -> dict[str, list[bool]]:
-    return {"".join(r["completions"]).replace("\n", " "): r["labels"] for r in frame.to_dicts()}
-
-
-def test_prm800k_alternatives_become_rows_that_end_with_them() -> None:
-    row = annotated(
-        rated(("a", 1), ("A", -1)),
-        rated(("b", 0), ("B", -1), ("β", None), chosen=None, human="h"),
-        rated(("c", 1)),
-    )
-    frame, account = from_prm800k([row])
-    assert marked(frame) == {
-        "A": [False],
-        "a b": [True, True],
-        "a B": [True, False],
-        "a h c": [True, True, True],
-    }
-    assert account.kept == 1
-    assert marked(from_prm800k([row], neutral="negative")[0])["a b"] == [True, False]
-    assert "a b" not in marked(from_prm800k([row], neutral="drop")[0])
-    assert marked(from_prm800k([row], alternatives=False)[0]) == {"a h c": [True, True, True]}
-
-
-def test_prm800k_solutions_end_with_their_error() -> None:
-    row = annotated(rated(("a", 1)), rated(("wrong", -1), ("alt", 1), chosen=None), finish="found_error")
-    assert marked(from_prm800k([row], alternatives=False)[0]) == {"a wrong": [True, False]}
-
-
-def test_prm800k_test_rows_for_annotators_are_left_out() -> None:
-    good = annotated(rated(("a", 1)))
-    rows = [
-        good,
-        good,
-        annotated(rated(("a", 1)), is_quality_control_question=True),
-        annotated(rated(("a", 1)), is_initial_screening_question=True),
-        annotated(rated(("a", 1)), finish="bad_problem"),
-        annotated(rated(("a", None), chosen=None), finish="found_error"),
+def test_grouped_rollouts_are_written_a_prompt_a_row() -> None:
+    rows = [outcome_row(user(q), assistant(t), t == "b") for q, t in ("pa", "pb", "qb", "qc", "qd")]
+    frame = pl.DataFrame(rows, schema=FORMATS["outcome"].schema)
+    written, account = write_format("rollouts", frame)
+    assert written == [
+        {"prompt": "p", "completions": ["a", "b"], "rewards": [0, 1]},
+        {"prompt": "q", "completions": ["b", "c", "d"], "rewards": [1, 0, 0]},
     ]
-    frame, account = from_prm800k(rows)
-    assert frame.height == account.kept == 1
-    assert account.rejected == dict.fromkeys(
-        ["duplicate", "quality_control", "initial_screening", "bad_problem", "no_rated_steps"], 1
-    )
+    assert account.kept == 5 and read_format("rollouts", written)[0].equals(frame)
+    # a table without ids is grouped by its prompts
+    bare = read_format("outcome", frame.drop("prompt_id").to_dicts())[0]
+    assert write_format("rollouts", bare)[0] == written
 
 
-def test_published_prm800k_rows_are_read(shared_data: Path) -> None:
-    frame, account = from_prm800k(lines(shared_data / "format_samples/samples_prm800k.jsonl"))
-    assert account.rows_in == 6 and account.kept + sum(account.rejected.values()) == 6
-    first = frame.filter(
-        pl.col("prompt").list.first().struct.field("content").str.starts_with("Three pencils")
+def test_a_completion_drawn_twice_is_ranked_once() -> None:
+    row = {"prompt": "?", "completions": ["a", "b", "a"], "rewards": [1, 0.25, 1]}
+    found = read("scored-rollouts", row)[0]
+    assert (found["completions"], found["scores"]) == (["a", "b"], [1.0, 0.25])
+
+
+def test_helpsteer_ratings_and_preferences_are_read() -> None:
+    row = read(
+        "helpsteer", RATED | {"verbosity": None, "prompt": "a\n<extra_id_1>Assistant\nb\n<extra_id_1>User\nc"}
     )
-    longest = max(first.to_dicts(), key=lambda row: len(row["completions"]))
-    assert longest["completions"][1] == "We have $3p+e=1.24$ and $5p+e=1.82$.\n" and all(longest["labels"])
-    assert first.filter(pl.col("labels").list.last().not_()).height == 5  # the five rejected second steps
-    assert content(from_trl_stepwise(to_trl_stepwise(frame))) == content(frame)
+    assert row[0]["prompt"] == user("a") + assistant("b") + user("c")
+    assert (row[0]["helpfulness"], row[0]["verbosity"]) == (4.0, None)
+    for strength, chosen, soft in ((2, "b", 1.0), (-3, "a", 1.0), (0, "a", 0.5)):
+        pair = read("helpsteer2-preference", STRENGTH | {"preference_strength": strength})[0]
+        assert pair["chosen"] == assistant(chosen)
+        assert (pair["margin"], pair["soft"]) == (abs(strength), soft)
+    context = user("a") + assistant("b") + user("c")
+    pair = read(
+        "helpsteer3", {"context": context, "response1": "x", "response2": "y", "overall_preference": -1}
+    )
+    assert (pair[0]["prompt"], pair[0]["chosen"], pair[0]["margin"]) == (context, assistant("x"), 1.0)
+
+
+def test_nemo_aligners_text_is_taken_apart_at_its_turn_marks() -> None:
+    text = (
+        "<extra_id_0>System\nBe kind.\n<extra_id_1>User\nHi\nthere\n"
+        "<extra_id_1>Assistant\nHello!\n<extra_id_2>"
+    )
+    row = read("nemo-attributes", {"text": text, "label": [-100.0] * 4 + [3.0, 4.0, 4.0, 2.0, -100.0]})[0]
+    assert row["prompt"] == [{"role": "system", "content": "Be kind."}, *user("Hi\nthere")]
+    assert row["completion"] == assistant("Hello!")
+    assert (row["quality"], row["helpfulness"], row["verbosity"]) == (None, 3.0, None)

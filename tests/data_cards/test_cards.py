@@ -221,6 +221,23 @@ def test_a_model_card_says_how_to_load_and_what_was_measured(
     assert "<script" not in body and "\n# Heading" not in body
 
 
+def test_the_card_of_an_ensemble_does_not_show_how_to_read_one_of_its_heads() -> None:
+    extras = {"objective": "bt", "head": {"n": 3}, "aggregate": "min"}
+    config = {"architectures": ["Qwen2ForSequenceClassification"], "rewardsmith": extras}
+    card = model_card(made_run(), "bt", config)
+    assert "An ensemble of 3 heads" in card and "trainers.score" in card and "logits[0, 0]" not in card
+
+
+def test_a_model_card_names_the_set_and_the_settings_of_its_own_model() -> None:
+    run = made_run()
+    train = {"lr": 1e-3, "bt": {"data": "ranking", "centering": 0.01}, "orm": {"lm_coef": 0.1}, "prm": {}}
+    card = model_card(
+        replace(run, manifest={**run.manifest, "recipe": {**run.recipe, "train": train}}), "bt", {}
+    )
+    assert "on the `ranking` set" in card and "| centering | 0.01 |" in card
+    assert "lm coef" not in card and "| prm |" not in card
+
+
 def test_a_local_base_model_does_not_tell_where_it_lies() -> None:
     run = made_run()
     recipe = {**run.recipe, "train": {"base": "/home/me/secret/tiny-model"}}

@@ -218,7 +218,10 @@ def _manifest(n: int, accounts: list[Account], hostile: str) -> dict[str, Any]:
             f"build/{a.stage}": record(a, 0.3, **(_PAIRS if a.stage == "preference" else {}))
             for a in accounts
         },
-        **{f"train/{m}": record(Account(f"train/{m}", 400, 400), 40.0, 38.5) for m in ("bt", "orm", "prm")},
+        **{
+            f"train/{m}": record(Account(f"train/{m}", 400, 400), 40.0, 38.5, **_training(m))
+            for m in ("bt", "orm", "prm")
+        },
         "evaluate": record(Account("best_of_n", 240, 240), 1.4),
     }
     recipe = {
@@ -252,6 +255,20 @@ def _rollouts(repair: float, hostile: str) -> dict[str, Any]:
         "tokens": 20000,
         "undecided": 3,
         "checker": {"name": f"own.py{hostile}", "checked": 40, "wrong": 2},
+    }
+
+
+def _training(model: str) -> dict[str, Any]:
+    """Forty steps with an evaluation at each tenth, of which the third was the best."""
+    name = "accuracy" if model == "bt" else "auroc_within_prompt"
+    found = [{"step": 10 * i, "loss": 0.6 + 0.02 * abs(i - 3), name: 0.8} for i in range(1, 5)]
+    losses = [[step, 0.5 + 0.2 / step] for step in range(1, 41)]
+    return {
+        "steps": 40,
+        "held_out": {"loss": 0.6, name: 0.8},
+        "tokens_packed": 20_000,
+        "tokens_unpacked": 50_000,
+        "curve": {"losses": losses, "held_out": found, "kept": 30},
     }
 
 

@@ -1,4 +1,4 @@
-"""Tiny random models of three architectures, a byte tokenizer, and tables in the pipeline's columns."""
+"""Tiny random models of five architectures, a byte tokenizer, and tables in the pipeline's columns."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CHATML = (
     "{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
 )
-ARCHITECTURES = ("llama", "qwen2", "qwen3")
+ARCHITECTURES = ("llama", "qwen2", "qwen3", "gemma", "olmo2")
 SIZES = {
     "vocab_size": 300,
     "hidden_size": 32,

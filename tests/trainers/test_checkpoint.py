@@ -10,12 +10,15 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
+from saved_models import save_random
 from tiny_models import assistant, byte_tokenizer, make_base, sum_rows, user, write_rows
 
 from store.errors import InputError
 from trainers import Item, TrainConfig, score, train
 from trainers.attention import Backend
 from trainers.loading import check_packs, open_base, open_trained
+from trainers.saving import MANIFEST
 
 CPU = torch.device("cpu")
 STEPS = ["Add.\n", "1+2=3\n", "So 3."]
@@ -43,7 +46,8 @@ def test_a_sequence_classifier_gives_our_scores_on_plain_text(
     from transformers import AutoModelForSequenceClassification
 
     base = make_base(tmp_path / "base", "qwen2", byte_tokenizer(pad), vocab_size=259)
-    result = train(settings(objective, model=str(base), orm_target="last"))
+    last = {"orm_target": "last"} if objective == "orm" else {}
+    result = train(settings(objective, model=str(base), **last))
     ours = torch.tensor(
         [s.reward for s in score(result.output, [Item(user("What is 1+2?"), t) for t in TEXTS])]
     )
@@ -79,12 +83,92 @@ def test_a_token_classifier_gives_our_step_scores_on_plain_text(
 
 
 def test_the_checkpoint_tells_how_to_read_it(settings: Callable[..., TrainConfig]) -> None:
-    result = train(settings("bt", eval_fraction=0.4))
+    result = train(settings("bt", eval_fraction=0.4, heads=2))
     extras = json.loads((result.output / "config.json").read_text())["rewardsmith"]
     assert extras["objective"] == "bt"
     assert extras["reward_mean"] == result.held_out["reward_mean"]
     assert extras["reward_std"] > 0
+    assert len(extras["head_mean"]) == len(extras["head_std"]) == 2 and min(extras["head_std"]) > 0
     assert len(extras["tokenisation"]) == len(extras["training"]) == 32
+    assert extras["head"] == {"kind": "reward", "labels": ["reward"], "n": 2, "per_token": False}
+
+
+def test_the_manifest_tells_what_the_model_was_made_of(settings: Callable[..., TrainConfig]) -> None:
+    config = settings("orm", eval_fraction=0.4)
+    result = train(config)
+    text = (result.output / MANIFEST).read_text()
+    manifest = json.loads(text)
+    assert manifest["data"] == ["orm.parquet"] and manifest["model"] == Path(config.model).name
+    assert (
+        manifest["settings"]["lr"] == 1e-3 and manifest["record"]["counts"]["used"] == result.counts["used"]
+    )
+    assert manifest["versions"]["torch"] == torch.__version__
+    assert str(config.output.parent) not in text  # no folder of this machine
+
+
+def code_in(folder: Path) -> list[str]:
+    """The Python blocks of the model card, about this folder."""
+    card = (folder / "README.md").read_text().replace("PATH", str(folder))
+    return [block.partition("```")[0] for block in card.split("```python\n")[1:]]
+
+
+KINDS = [
+    ("bt", {}),
+    ("bt", {"heads": 2, "aggregate": "mean-std"}),
+    ("orm", {}),
+    ("orm", {"orm_target": "last", "heads": 2, "aggregate": "min"}),
+    ("prm", {"heads": 3}),
+    ("prm", {"prm_target": "ratings"}),
+    ("prm", {"prm_target": "ratings", "heads": 2}),
+    ("regression", {}),
+    ("regression", {"heads": 2, "aggregate": "min"}),
+]
+
+
+@pytest.mark.parametrize(("objective", "changes"), KINDS)
+def test_the_code_in_the_card_gives_our_scores(
+    tmp_path: Path, base: Path, objective: str, changes: dict[str, Any]
+) -> None:
+    folder = save_random(tmp_path / "model", base, objective, **changes)
+    plain, vllm, ours = code_in(folder)
+    names: dict[str, Any] = {}
+    exec(plain, names)
+    by_hand, values = names["reward"], names.get("values")
+    exec(ours, names)
+    assert float(by_hand) == pytest.approx(names["reward"], abs=1e-5)
+    (found,) = score(folder, [Item(names["prompt"], names["steps"])])
+    if objective == "prm":
+        assert names["step_rewards"].tolist() == pytest.approx(found.step_rewards, abs=1e-5)
+    if objective == "regression":
+        assert values.tolist() == pytest.approx(found.attributes, abs=1e-5)
+    per_token = "TokenClassification" in plain
+    assert f'pooling_task="{"token_" * per_token}classify"' in vllm
+
+
+def test_the_card_says_what_was_measured_and_from_what(tmp_path: Path, base: Path) -> None:
+    folder = save_random(tmp_path / "model", base, "prm", epochs=2)
+    card = (folder / "README.md").read_text()
+    header = yaml.safe_load(card.split("---")[1])
+    assert header["pipeline_tag"] == "token-classification"
+    assert "base_model" not in header  # a folder of this machine is no name on the Hub
+    for text in ("20 of 24 rows", "| accuracy | 0.75 |", "4 dropped (too long)", "| epochs | 2 |"):
+        assert text in card
+    assert "auroc" not in card  # not defined there
+
+
+def test_olmo_has_a_token_classifier_that_its_card_registers(tmp_path: Path) -> None:
+    from transformers import AutoModelForTokenClassification, Olmo2Config
+
+    base = make_base(tmp_path / "base", "olmo2")
+    folder = save_random(tmp_path / "model", base, "prm")
+    (found,) = score(folder, [Item(user("What is 2 + 3?"), ["2 + 3 = 5\n", "The answer is 5."])])
+    # As a new process finds it: transformers has no such class.
+    del AutoModelForTokenClassification._model_mapping._extra_content[Olmo2Config]
+    with pytest.raises(ValueError, match="Unrecognized configuration class"):
+        AutoModelForTokenClassification.from_pretrained(folder)
+    names: dict[str, Any] = {}
+    exec(code_in(folder)[0], names)
+    assert float(names["reward"]) == pytest.approx(found.reward, abs=1e-5)
 
 
 def test_another_tokenizer_in_the_folder_is_noticed(settings: Callable[..., TrainConfig]) -> None:
@@ -116,6 +200,39 @@ def test_the_head_of_an_existing_reward_model_is_kept(
     # A token classifier has another head, so it starts afresh.
     other = open_base(settings("prm", model=str(first), output=tmp_path / "prm"), CPU, seed=5)
     assert other.hf.score.weight.shape == (2, 32)
+    # An ensemble would have to throw the head away, or to give its outputs other meanings.
+    with pytest.raises(InputError, match=r"with the outputs \['reward'\], while these settings make \['rew"):
+        open_base(settings("bt", model=str(first), heads=2, output=tmp_path / "more"), CPU, seed=5)
+
+
+def test_attributes_keep_their_meaning_when_training_goes_on(tmp_path: Path, base: Path) -> None:
+    first = save_random(tmp_path / "first", base, "regression")
+    turned = {"attributes": ["verbosity", "helpfulness"]}
+    with pytest.raises(InputError, match="a reward model with the outputs"):
+        save_random(tmp_path / "turned", first, "regression", **turned)
+
+
+def test_a_head_with_a_bias_is_not_cut_down(tmp_path: Path, base: Path) -> None:
+    from transformers import AutoModelForTokenClassification
+
+    foreign = shutil.copytree(base, tmp_path / "foreign")
+    AutoModelForTokenClassification.from_pretrained(base, num_labels=2).save_pretrained(foreign)
+    with pytest.raises(InputError, match="foreign: its head has a bias"):
+        save_random(tmp_path / "again", foreign, "prm")
+
+
+def test_a_base_model_is_opened_to_the_same_bits_again(tmp_path: Path) -> None:
+    # The embedding grows by a pad token; what it holds must not depend on what was drawn before.
+    base = make_base(tmp_path, "qwen2", byte_tokenizer(None), vocab_size=259)
+    config = TrainConfig(objective="bt", model=str(base), data=["-"], output="-")
+    assert len({open_base(config, CPU, 0).weights_fingerprint() for _ in range(2)}) == 1
+
+
+def test_the_weights_have_another_name_when_any_of_them_changes(base: Path) -> None:
+    model = open_base(TrainConfig(objective="bt", model=str(base), data=["-"], output="-"), CPU, 0)
+    before = model.weights_fingerprint()
+    model.hf.model.layers[1].mlp.up_proj.weight.data[-1] += 1e-3  # far from the tensor's beginning
+    assert model.weights_fingerprint() != before
 
 
 @pytest.mark.parametrize(

@@ -6,22 +6,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from tiny_models import assistant, byte_tokenizer, sum_rows, user, write_rows
+from tiny_models import assistant, sum_rows, user, write_rows
 
 from store.errors import InputError
 from trainers import TrainConfig, train
 from trainers.config import make_config, read_config
 from trainers.data import read_examples
-from trainers.tokenize import Codec
-from trainers.units import make_units
 
 PAIR = {"prompt": user("?"), "chosen": assistant("yes"), "rejected": assistant("no")}
 SOLUTION = {"prompt": user("?"), "completion": assistant("yes"), "label": True}
 STEPWISE = {"prompt": user("?"), "completions": ["a\n", "b"], "labels": [True, False]}
+RANKING = {"prompt": user("?"), "completions": ["a", "b", "c"], "scores": [1.0, 2.0, 2.0]}
+RATED = {"prompt": user("?"), "completion": assistant("yes"), "helpful": 4, "verbose": 1.5}
 
 
 def config(objective: str, **changes: Any) -> TrainConfig:
@@ -37,23 +36,93 @@ def config(objective: str, **changes: Any) -> TrainConfig:
         ("bt", PAIR | {"prompt": []}, "row 1: prompt must be"),
         ("bt", PAIR | {"soft": 1.5}, "row 1: soft: 1.5 is not between"),
         ("orm", SOLUTION | {"completion": assistant("")}, "row 1: completion: the completion is empty"),
-        ("prm", STEPWISE | {"labels": [True]}, "row 1: labels: 1 entries for 2 steps"),
+        ("prm", STEPWISE | {"labels": [True]}, "row 1: labels: 1 entries for 2 texts"),
         ("prm", STEPWISE | {"completions": ["a\n", ""]}, "row 1: completions must be"),
-        ("prm", STEPWISE | {"labels": None}, "row 1: labels: 0 entries for 2 steps"),
+        ("prm", STEPWISE | {"labels": None}, "row 1: labels: 0 entries for 2 texts"),
+        ("ranking", RANKING | {"scores": [1.0]}, "row 1: scores: 1 entries for 3 texts"),
+        ("ranking", RANKING | {"scores": [1.0, None, 2.0]}, "row 1: score 1: None is not a finite"),
+        ("ranking", RANKING | {"scores": [1.0, 2.0, float("inf")]}, "row 1: score 2: inf is not a finite"),
+        ("ranking", RANKING | {"completions": ["a", "b", "a"]}, "row 1: the same completion stands twice"),
+        ("ranking", RANKING | {"completions": ["a"], "scores": [1.0]}, "row 1: completions must be two"),
+        ("ratings", STEPWISE | {"ratings": [2, 0]}, "row 1: step 0: rating 2 is not -1, 0 or 1"),
+        ("regression", RATED | {"verbose": float("inf")}, "row 1: verbose: inf is not a finite number"),
+        ("regression", RATED | {"completion": []}, "row 1: completion: must be a list of exactly one"),
     ],
 )
 def test_a_bad_row_is_named_with_its_file(tmp_path: Path, objective: str, row: dict, message: str) -> None:
-    good = {"bt": PAIR, "orm": SOLUTION, "prm": STEPWISE}[objective]
+    good, settings = {
+        "bt": (PAIR, config("bt")),
+        "ranking": (RANKING, config("bt")),
+        "orm": (SOLUTION, config("orm")),
+        "prm": (STEPWISE, config("prm")),
+        "ratings": (STEPWISE | {"ratings": [1, None]}, config("prm", prm_target="ratings")),
+        "regression": (RATED, config("regression", attributes=["helpful", "verbose"])),
+    }[objective]
     path = write_rows(tmp_path / "part.parquet", [good, row])
     with pytest.raises(InputError, match=f"part.parquet {message}"):
-        read_examples([path], config(objective))
+        read_examples([path], settings)
 
 
-@pytest.mark.parametrize("labels", [[1, 0], [0.7, 0.2], ["+", "-"]])
-def test_step_labels_that_are_not_booleans_are_refused(tmp_path: Path, labels: list[Any]) -> None:
-    path = write_rows(tmp_path / "steps.parquet", [STEPWISE | {"labels": labels}])
-    with pytest.raises(InputError, match="steps.parquet: column 'labels' holds .*, not booleans"):
-        read_examples([path], config("prm"))
+def test_a_margin_for_a_completion_that_is_not_preferred_is_refused(tmp_path: Path) -> None:
+    path = write_rows(tmp_path / "part.parquet", [PAIR | {"soft": 0.5, "margin": 2.0}])
+    with pytest.raises(InputError, match="row 0: margin 2.0, but soft 0.5 does not prefer chosen"):
+        read_examples([path], config("bt", margin_scale=1.0))
+    assert read_examples([path], config("bt"))[0].margin == 0.0  # margins are not asked for
+
+
+@pytest.mark.parametrize(
+    ("objective", "row", "message"),
+    [
+        ("prm", STEPWISE | {"labels": [1, 0]}, "'labels' holds list<.*int64>, not lists of booleans"),
+        ("prm", STEPWISE | {"labels": [0.7, 0.2]}, "'labels' holds list<.*double>, not lists of booleans"),
+        ("prm", STEPWISE | {"labels": ["+", "-"]}, "'labels' holds list<.*string>, not lists of booleans"),
+        ("orm", SOLUTION | {"label": 1}, "'label' holds int64, not booleans"),
+        ("bt", PAIR | {"prompt": "?"}, "'prompt' holds string, not lists of messages"),
+        ("bt", PAIR | {"chosen": "y"}, "'chosen' holds string, not lists of messages"),
+        ("bt", RANKING | {"completions": [assistant("a")]}, "'completions' holds .*, not lists of texts"),
+        ("bt", PAIR | {"margin": "3"}, "'margin' holds string, not numbers"),
+        ("regression", RATED | {"helpful": "4"}, "'helpful' holds string, not numbers"),
+        ("regression", RATED | {"helpful": True}, "'helpful' holds bool, not numbers"),
+    ],
+)
+def test_a_column_of_the_wrong_type_is_refused_and_never_cast(
+    tmp_path: Path, objective: str, row: dict, message: str
+) -> None:
+    path = write_rows(tmp_path / "part.parquet", [row])
+    settings = config(objective, attributes=["helpful"] if objective == "regression" else [])
+    with pytest.raises(InputError, match=f"part.parquet: column {message}"):
+        read_examples([path], settings)
+
+
+def test_ratings_and_soft_preferences_need_their_own_settings(tmp_path: Path) -> None:
+    path = write_rows(tmp_path / "part.parquet", [STEPWISE | {"ratings": [0.5, 1.0]}])
+    with pytest.raises(InputError, match="'ratings' holds .*, not lists of whole numbers"):
+        read_examples([path], config("prm", prm_target="ratings"))
+    path = write_rows(tmp_path / "part.parquet", [PAIR | {"soft": 0.75}])
+    with pytest.raises(InputError, match="row 0: soft: 0.75 is no order of the two; use loss: pairs"):
+        read_examples([path], config("bt", loss="plackett-luce"))
+
+
+def test_every_named_attribute_must_be_there(tmp_path: Path) -> None:
+    path = write_rows(tmp_path / "part.parquet", [RATED])
+    with pytest.raises(InputError, match="column 'honest' is missing for objective 'regression'"):
+        read_examples([path], config("regression", attributes=["helpful", "honest"]))
+
+
+def test_pairs_and_rankings_may_be_read_together(tmp_path: Path) -> None:
+    write_rows(tmp_path / "a.parquet", [PAIR])
+    write_rows(tmp_path / "b.parquet", [RANKING])
+    pair, ranking = read_examples([tmp_path], config("bt"))
+    assert (pair.is_ranking, ranking.is_ranking) == (False, True)
+    assert ranking.completions == (("a",), ("b",), ("c",)) and ranking.targets == (1.0, 2.0, 2.0)
+
+
+def test_rows_are_numbered_through_the_whole_file(tmp_path: Path) -> None:
+    rows = [SOLUTION] * 2500
+    path = write_rows(tmp_path / "part.parquet", [*rows, SOLUTION | {"prompt": []}])
+    with pytest.raises(InputError, match="part.parquet row 2500: prompt must be"):
+        read_examples([path], config("orm"))
+    assert read_examples([write_rows(path, rows)], config("orm"))[-1].where == "part.parquet row 2499"
 
 
 def test_missing_files_columns_and_rows_are_named(tmp_path: Path) -> None:
@@ -72,46 +141,6 @@ def test_missing_files_columns_and_rows_are_named(tmp_path: Path) -> None:
         read_examples([path], config("orm"))
 
 
-def test_every_row_is_used_or_dropped_for_a_named_reason(tmp_path: Path) -> None:
-    rows = [STEPWISE, STEPWISE | {"labels": [None, None]}, STEPWISE | {"completions": ["x" * 200, "b"]}]
-    examples = read_examples([write_rows(tmp_path / "a.parquet", rows)], config("prm"))
-    units, counts = make_units(examples, Codec(byte_tokenizer(), "x"), config("prm"), max_tokens=100)
-    assert counts == {"rows": 3, "used": 1, "no_label": 1, "too_long": 1}
-    assert len(units) == 1
-
-
-def test_a_pair_the_tokenizer_cannot_tell_apart_is_dropped(tmp_path: Path) -> None:
-    from tokenizers import normalizers
-
-    tokenizer = byte_tokenizer()
-    tokenizer.backend_tokenizer.normalizer = normalizers.Lowercase()
-    path = write_rows(tmp_path / "a.parquet", [PAIR, PAIR | {"chosen": assistant("NO")}])
-    _, counts = make_units(read_examples([path], config("bt")), Codec(tokenizer, "x"), config("bt"), 100)
-    assert counts == {"rows": 2, "used": 1, "same_tokens": 1}
-
-
-def test_labels_stand_where_each_objective_wants_them(tmp_path: Path) -> None:
-    codec = Codec(byte_tokenizer(), "x")
-
-    def unit(objective: str, row: dict, **changes: Any) -> Any:
-        settings = config(objective, **changes)
-        examples = read_examples([write_rows(tmp_path / "one.parquet", [row])], settings)
-        return make_units(examples, codec, settings, 500)[0][0]
-
-    pair = unit("bt", PAIR | {"soft": 0.75, "margin": 2.0}, margin_scale=0.5)
-    assert pair.at.tolist() == [len(p) - 1 for p in pair.paths]
-    assert (pair.items.target.tolist(), pair.items.margin.tolist()) == ([[0.75]], [1.0])
-    tokens = unit("orm", SOLUTION)
-    n_prompt = codec.encode(user("?"), ["yes"]).n_prompt
-    assert tokens.at.tolist() == list(range(n_prompt, len(tokens.paths[0])))
-    assert unit("orm", SOLUTION, orm_target="last").at.tolist() == [len(tokens.paths[0]) - 1]
-    steps = unit("prm", STEPWISE | {"labels": [None, False], "confidences": [0.5, 0.25]})
-    assert steps.at.tolist() == [n_prompt + 2]  # "a\n" is two bytes, "b" the third
-    assert (steps.items.target.tolist(), steps.items.weight.tolist()) == ([[0.0]], [0.25])
-    soft = unit("prm", STEPWISE | {"values": [0.75, None]}, prm_target="soft")
-    assert soft.items.target.tolist() == [[0.75]]
-
-
 def test_rows_without_a_prompt_id_are_grouped_by_their_messages(tmp_path: Path) -> None:
     rows = [
         SOLUTION,
@@ -124,13 +153,15 @@ def test_rows_without_a_prompt_id_are_grouped_by_their_messages(tmp_path: Path) 
 
 def test_the_stores_own_tables_are_read(tmp_path: Path) -> None:
     polars = pytest.importorskip("polars")
-    from store.tables import OUTCOME, PREFERENCE
-    from store.tables import STEPWISE as STEPS
+    from store import tables
 
-    for objective, schema in (("bt", PREFERENCE), ("orm", OUTCOME), ("prm", STEPS)):
+    for objective, schema in (("bt", tables.PREFERENCE), ("orm", tables.OUTCOME), ("prm", tables.STEPWISE)):
         rows = [{name: row.get(name) for name in schema} for row in sum_rows(objective, 4)]
         polars.DataFrame(rows, schema=schema).write_parquet(tmp_path / f"{objective}.parquet")
         assert len(read_examples([tmp_path / f"{objective}.parquet"], config(objective))) == 4
+    row = {name: RANKING.get(name) for name in tables.RANKING}
+    polars.DataFrame([row], schema=tables.RANKING).write_parquet(tmp_path / "ranking.parquet")
+    assert read_examples([tmp_path / "ranking.parquet"], config("bt"))[0].targets == (1.0, 2.0, 2.0)
 
 
 def test_unknown_and_bad_settings_are_named(tmp_path: Path) -> None:
@@ -149,17 +180,3 @@ def test_unknown_and_bad_settings_are_named(tmp_path: Path) -> None:
 def test_a_run_without_a_usable_row_stops_before_training(settings: Callable[..., TrainConfig]) -> None:
     with pytest.raises(InputError, match="no usable row.*too_long"):
         train(settings("orm", max_tokens=10))
-
-
-def test_row_order_does_not_change_the_units(tmp_path: Path) -> None:
-    rows = sum_rows("prm", 12)
-    codec = Codec(byte_tokenizer(), "x")
-
-    def paths(order: list[int]) -> list[list[int]]:
-        file = write_rows(tmp_path / "a.parquet", [rows[i] for i in order])
-        return [
-            u.paths[0].tolist()
-            for u in make_units(read_examples([file], config("prm")), codec, config("prm"), 500)[0]
-        ]
-
-    assert paths(list(range(12))) == paths(np.random.default_rng(0).permutation(12).tolist())

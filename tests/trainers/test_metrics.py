@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from trainers import metrics
-from trainers.evaluate import _pairs, better
+
+scored = st.lists(st.tuples(st.integers(0, 4), st.booleans()), min_size=1, max_size=20)
+solution = st.lists(st.tuples(st.integers(0, 6), st.booleans()), min_size=1, max_size=5)
 
 
-@given(st.lists(st.tuples(st.integers(0, 4), st.booleans()), min_size=1, max_size=20))
+@given(scored)
 def test_auroc_is_the_share_of_right_wrong_pairs_in_order(items: list[tuple[int, bool]]) -> None:
     right = [s for s, label in items if label]
     wrong = [s for s, label in items if not label]
@@ -29,15 +32,17 @@ def test_auroc_within_prompts_ignores_that_one_prompt_is_easier() -> None:
     assert metrics.auroc_within(scores, labels, ["a", "b", "a", "b", "c"]) == 0.5
 
 
+def test_top1_is_the_share_of_prompts_whose_best_answer_is_good() -> None:
+    # a: the highest is good. b: good and bad share the highest place. c: bad. d has no bad one: left out.
+    scores = np.array([2.0, 1, 3, 3, 1, 2, 5])
+    good = np.array([True, False, True, False, True, False, True])
+    assert metrics.top1(scores, good, list("aabbccd")) == (1 + 0.5 + 0) / 3
+    assert metrics.top1(scores[6:], good[6:], ["d"]) is None
+
+
 def test_ties_count_one_half() -> None:
     assert metrics.pair_accuracy(np.array([1.0, 0.0, -1.0, 0.0])) == 0.5
-
-
-def test_pairs_of_even_odds_are_no_part_of_accuracy() -> None:
-    # Targets of the reward gaps: 1 and .9 right, .2 right (the second side is preferred), 1 wrong; .5 twice.
-    margins, target = np.array([1.0, 2, -1, -1, 3, -3]), np.array([1, 0.9, 0.2, 1, 0.5, 0.5], np.float32)
-    assert _pairs(margins, target)["accuracy"] == 3 / 4
-    assert _pairs(margins[4:], target[4:])["accuracy"] is None
+    assert metrics.pair_accuracy(np.array([1.0, -1.0]), np.array([3.0, 1.0])) == 0.75
 
 
 def test_calibration_error_of_a_known_case() -> None:
@@ -46,9 +51,47 @@ def test_calibration_error_of_a_known_case() -> None:
     assert abs(metrics.ece(probabilities, labels) - (2 * 0.25 + 2 * 0.05) / 4) < 1e-12
 
 
-def test_the_better_epoch_has_the_higher_ranking_metric_then_the_lower_loss() -> None:
-    old = {"loss": 0.5, "auroc_within_prompt": 0.7}
-    assert better("prm", {"loss": 0.9, "auroc_within_prompt": 0.8}, old)
-    assert better("prm", {"loss": 0.4, "auroc_within_prompt": 0.7}, old)
-    assert not better("prm", {"loss": 0.6, "auroc_within_prompt": 0.7}, old)
-    assert not better("prm", {"loss": 0.1, "auroc_within_prompt": None}, old)
+def test_brier_of_known_cases() -> None:
+    assert metrics.brier(np.array([0.5, 1.0]), np.array([1.0, 1.0])) == 0.125
+    shares, target = np.array([[0.5, 0.5, 0.0]]), np.array([[1.0, 0.0, 0.0]])
+    assert metrics.brier(shares, target) == 0.5
+
+
+@given(st.lists(st.tuples(st.floats(-9, 9), st.floats(-9, 9)), min_size=2, max_size=20))
+def test_pearson_is_numpys_correlation(points: list[tuple[float, float]]) -> None:
+    x, y = np.array(points).T
+    found = metrics.pearson(x, y)
+    if min(x.std(), y.std()) > 1e-3:
+        assert found == pytest.approx(np.corrcoef(x, y)[0, 1], abs=1e-9)
+    elif x.std() == 0 or y.std() == 0:
+        assert found is None
+
+
+def f1_at(threshold: float, solutions: list[list[tuple[float, bool]]]) -> float:
+    """ProcessBench's F1 from its definition."""
+    rates = []
+    for faulty in (True, False):
+        right = []
+        for steps in solutions:
+            wrong = [i for i, (_, label) in enumerate(steps) if not label]
+            if bool(wrong) == faulty:
+                reported = next((i for i, (score, _) in enumerate(steps) if score < threshold), -1)
+                right.append(reported == (wrong[0] if wrong else -1))
+        rates.append(np.mean(right))
+    return 2 * rates[0] * rates[1] / sum(rates) if sum(rates) else 0.0
+
+
+@given(st.lists(solution, min_size=1, max_size=6))
+def test_the_first_error_f1_is_the_best_of_all_thresholds(solutions: list[list[tuple[int, bool]]]) -> None:
+    shares = [[(score / 6, label) for score, label in steps] for steps in solutions]
+    found = metrics.first_error(
+        [np.array([score for score, _ in steps]) for steps in shares],
+        [np.array([label for _, label in steps]) for steps in shares],
+    )
+    if len({all(label for _, label in steps) for steps in shares}) < 2:
+        assert found is None
+        return
+    assert found is not None
+    f1, threshold = found
+    assert f1 == pytest.approx(f1_at(threshold, shares))
+    assert f1 == pytest.approx(max(f1_at((i + 0.5) / 6, shares) for i in range(6)))

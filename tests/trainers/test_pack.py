@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tiny_models import byte_tokenizer
 
+from trainers import TrainConfig
+from trainers.data import read_examples
 from trainers.items import make_items
-from trainers.pack import group_by_prompt, make_trees, pack
+from trainers.pack import by_unit, group_by_prompt, make_trees, pack
+from trainers.tokenize import Codec
 from trainers.trees import tree_size
-from trainers.units import Unit
+from trainers.units import Unit, make_units
 
 
 @st.composite
@@ -63,3 +71,51 @@ def test_packing_is_first_fit_decreasing() -> None:
     # 7, 5, 4, 3, 1 into bins of 10: 7 opens a bin, 5 another, 4 joins 5, 3 joins 7, 1 fills 5 + 4.
     rows = pack([tree(n) for n in (3, 5, 7, 1, 4)], 10)
     assert [[int(u.where) for u in row.units] for row in rows] == [[7, 3], [5, 4, 1]]
+
+
+@st.composite
+def rankings(draw: st.DrawFn) -> list[list[Unit]]:
+    """Rankings of one prompt, some too large for the budget of 16 tokens, and some pairs that are not."""
+    units = []
+    for u in range(draw(st.integers(1, 3))):
+        n_paths = draw(st.integers(2, 5))
+        leaves = [draw(st.lists(st.integers(0, 3), min_size=1, max_size=8)) for _ in range(n_paths)]
+        paths = tuple(np.array([9, 9, *leaf, 5], np.int32) for leaf in leaves)
+        at = np.array([len(path) - 1 for path in paths])
+        items = make_items([range(n_paths)], [range(n_paths)])
+        units.append(Unit(f"row {u}", "p", paths, np.arange(n_paths), at, items, n_prompt=2))
+    return group_by_prompt(units)
+
+
+@settings(max_examples=60, deadline=None)
+@given(rankings())
+def test_a_ranking_above_the_budget_is_cut_by_paths_and_put_together_again(made: list[list[Unit]]) -> None:
+    rows = pack([tree for group in made for tree in make_trees(group, 16)], 16)
+    assert all(len(row) <= 16 for row in rows)
+    for unit in (u for row in rows for u in row.units):
+        assert (unit.whole is None) == (len(unit.items) == 1) and unit.n_prompt == 2
+    # Each token's output stands for the path up to it; a split unit must get its labels' outputs in order.
+    outputs = []
+    for row in rows:
+        ends = {int(path[-1]): row.tokens[path].tolist() for path, _ in row.paths}
+        outputs.append(np.array([hash(tuple(ends[int(at)])) for at in row.index]))
+    found = by_unit(rows, outputs)
+    assert sorted(u.where for u, _ in found) == sorted(u.where for u in made[0])
+    for unit, part in found:
+        assert part.tolist() == [hash(tuple(path.tolist())) for path in unit.paths]
+
+
+def test_alternatives_of_a_step_share_their_beginning(shared_data: Path, tmp_path: Path) -> None:
+    """The four usable PRM800K samples as a forest: 15,290 tokens as separate rows, 3,980 packed."""
+    pytest.importorskip("polars")
+    from curation.formats import convert
+
+    source = shared_data / "format_samples/samples_prm800k.jsonl"
+    convert(source, tmp_path / "steps.parquet", "prm800k-positive", "stepwise")
+    config = TrainConfig(objective="prm", model="-", data=["-"], output="-")
+    examples = read_examples([tmp_path / "steps.parquet"], config)
+    units, counts = make_units(examples, Codec(byte_tokenizer(), "x"), config, 4096)
+    problems = {json.loads(line)["question"]["problem"] for line in source.read_text("utf-8").splitlines()}
+    assert counts == {"rows": 26, "used": 26} and {e.messages[0]["content"] for e in examples} <= problems
+    rows = pack([tree for group in group_by_prompt(units) for tree in make_trees(group, 4096)], 4096)
+    assert (sum(row.n_path_tokens for row in rows), sum(map(len, rows))) == (15290, 3980)

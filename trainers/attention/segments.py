@@ -1,17 +1,8 @@
-"""Attention over packed prefix trees: each backend lets token q see exactly its ancestors and itself.
-
-    dense     one boolean (tokens, tokens) mask for torch's own sdpa: the reference, and the choice on a GPU
-    segments  keys and values gathered along each path, queries cut into chunks of one length: cost grows with
-              path lengths instead of the square of the row, which makes long rows affordable on a CPU
-
-A backend turns a Row into keyword arguments of the Hugging Face backbone; a 4-D mask passes through
-transformers' mask code untouched, and `segments` travels as a keyword to the registered attention function.
-Without either, transformers would take every jump of the position ids for a new document and score silently
-wrong."""
+"""Keys and values gathered along each path, queries cut into chunks of one length: one batched sdpa whose
+cost grows with path lengths instead of the square of the row, which makes long rows affordable on a CPU."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,33 +12,13 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import AttentionInterface, AttentionMaskInterface
 
-from .pack import Row
+from ..pack import Row
+from .backend import Backend
 
-SEGMENTS_IMPLEMENTATION = "tree_segments"
+_NAME = "tree_segments"
 _CHUNKS = (16, 32, 48, 64, 96, 128, 192, 256)
-_GATHER_COST = (
-    24  # moving one key and value costs about as much as this many queries attending to it (measured)
-)
-
-
-@dataclass(frozen=True)
-class Backend:
-    """`implementation` is the name transformers knows; `inputs` builds the backbone's extra arguments for a
-    row."""
-
-    name: str
-    implementation: str
-    inputs: Callable[[Row, torch.device], dict[str, Any]]
-
-
-def ancestor_mask(end: Tensor) -> Tensor:
-    """(1, 1, T, T) bool: k is q or an ancestor of q."""
-    at = torch.arange(len(end), device=end.device)
-    return ((at <= at[:, None]) & (at[:, None] < end))[None, None]
-
-
-def _dense_inputs(row: Row, device: torch.device) -> dict[str, Any]:
-    return {"attention_mask": ancestor_mask(torch.from_numpy(row.end).to(device))}
+# Moving one key and value costs about as much as this many queries attending to it (measured).
+_GATHER_COST = 24
 
 
 @dataclass(frozen=True)
@@ -92,12 +63,15 @@ def _cost(lengths: list[tuple[int, int]], size: int) -> int:
     return n_chunks * (size + _GATHER_COST)
 
 
-def _segment_inputs(row: Row, device: torch.device) -> dict[str, Any]:
+def _inputs(row: Row, device: torch.device) -> dict[str, Any]:
     made = make_segments(row)
     moved = {name: getattr(made, name).to(device) for name in ("query", "key", "mask", "slot")}
     return {"segments": replace(made, **moved)}
 
 
+# Tables differ in size from row to row: under torch.compile a break in the graph costs less than compiling
+# anew.
+@torch.compiler.disable
 def segment_attention(
     module: torch.nn.Module,
     query: Tensor,
@@ -125,14 +99,7 @@ def _gather(x: Tensor, at: Tensor, length: int) -> Tensor:
     return flat.view(-1, length, *tokens.shape[1:]).transpose(1, 2)
 
 
-AttentionInterface.register(SEGMENTS_IMPLEMENTATION, segment_attention)
-AttentionMaskInterface.register(SEGMENTS_IMPLEMENTATION, lambda *args, **kwargs: None)
+AttentionInterface.register(_NAME, segment_attention)
+AttentionMaskInterface.register(_NAME, lambda *args, **kwargs: None)
 
-BACKENDS = {
-    "dense": Backend("dense", "sdpa", _dense_inputs),
-    "segments": Backend("segments", SEGMENTS_IMPLEMENTATION, _segment_inputs),
-}
-
-
-def choose_backend(name: str, device: torch.device) -> Backend:
-    return BACKENDS[("segments" if device.type == "cpu" else "dense") if name == "auto" else name]
+SEGMENTS = Backend("segments", _NAME, _inputs)

@@ -1,0 +1,135 @@
+"""trainer.json and trainer.md of the trainer benchmark: one section for each machine and model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from trainer_data import SHAPES
+
+PEAK_FLOPS = {"H100": 989e12, "H200": 989e12, "A100": 312e12}  # dense bfloat16, NVIDIA's data sheets (SXM)
+# Comparisons or steps a second, as a multiple of the peer's: (of its defaults, of the tuned).
+TARGETS = {
+    "cpu": {"b4": (4, None), "b9": (4, 4), "c'": (3, 3)},
+    "cuda": {"a": (3, 1.3), "b4": (8, 4), "b9": (8, 4), "c": (3, 1.5), "c'": (8, 4), "worst": (None, 1)},
+}
+TARGET_MFU = {"random-1.7b": 0.45, "random-4b": 0.5}
+TITLE = "# The trainer beside TRL's\n"
+HEAD = (
+    "| side | items/s | ours is | tokens forwarded | tokens/s | MFU | peak MiB | held-out accuracy |\n"
+    "|---|---|---|---|---|---|---|---|"
+)
+
+
+def write_report(out: Path, section: dict[str, Any], key: str) -> str:
+    """Put `section` in the place of an older one of the same machine and model; text of its case `key`."""
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / "trainer.json"
+    sections = json.loads(path.read_text()) if path.exists() else []
+    same = [s for s in sections if (s["model"], s["device"]) == (section["model"], section["device"])]
+    sections = [s for s in sections if s not in same] + [section]
+    path.write_text(json.dumps(sections, indent=1) + "\n")
+    (out / "trainer.md").write_text("\n".join([TITLE, *map(_section, sections)]) + "\n")
+    return _case(section, key)
+
+
+def _section(section: dict[str, Any]) -> str:
+    head = (
+        f"## {section['model']} on {section['machine']}\n\n"
+        f"{section['minutes']} minutes in all, peak rate {section['lr']:g}; "
+        f"{', '.join(f'{k} {v}' for k, v in section['versions'].items())}.\n"
+    )
+    goals = [_line(goal) for key in section["cases"] for goal in _goals(section, key)]
+    return "\n".join([head, *goals, "", *(_case(section, key) for key in section["cases"])])
+
+
+def _line(goal: tuple[str, bool]) -> str:
+    return f"- {'reached' if goal[1] else 'MISSED'}: {goal[0]}"
+
+
+def _goals(section: dict[str, Any], key: str) -> list[tuple[str, bool]]:
+    case, found = section["cases"][key], []
+    wanted = TARGETS[section["device"]].get(key, (None, None))
+    ours = _rate(case, "ours")
+    for side, least in zip(("trl", "trl-tuned"), wanted, strict=True):
+        theirs = _rate(case, side)
+        if least and ours and theirs:
+            ratio = ours / theirs
+            found.append((f"({key}) at least {least:g} times {side}: {ratio:.2f}", ratio >= least))
+    mfu, least_mfu = _mfu(section, case, "ours"), TARGET_MFU.get(section["model"])
+    if least_mfu and mfu:
+        found.append((f"({key}) MFU at least {least_mfu:.0%}: {mfu:.1%}", mfu >= least_mfu))
+    return found
+
+
+def _case(section: dict[str, Any], key: str) -> str:
+    case = section["cases"][key]
+    unit = "labelled steps" if any("c" in k for k in key) else "comparisons"
+    lines = [
+        f"### ({key}) {case['title']}\n",
+        f"{case['items']:,} {unit}; as separate rows without padding {case['real']:,} tokens.\n",
+        HEAD,
+        *(_row(section, case, side) for side in case["runs"]),
+    ]
+    for side, runs in case["runs"].items():
+        used = {k: v for k, v in runs[0]["settings"].items() if k in SHOWN}
+        if used:
+            lines.append(f"\n{side}: {', '.join(f'{k} {v}' for k, v in used.items())}.")
+    return "\n".join(lines) + "\n"
+
+
+SHOWN = (
+    "row_tokens",
+    "attention",
+    "compile",
+    "checkpointing",
+    "per_device_train_batch_size",
+    "gradient_accumulation_steps",
+    "gradient_checkpointing",
+    "torch_compile",
+)
+
+
+def _row(section: dict[str, Any], case: dict[str, Any], side: str) -> str:
+    good = [run for run in case["runs"][side] if "seconds" in run]
+    if not good:
+        return f"| {side} | {case['runs'][side][0]['error']} | | | | | | |"
+    rate, ours, mfu = _rate(case, side), _rate(case, "ours"), _mfu(section, case, side)
+    ratio = f"{ours / rate:.2f}x" if rate and ours and side != "ours" else ""
+    per_second = good[0]["forwarded"] / good[0]["steps"] / _step_seconds(case, side)
+    rates = [case["items"] / run["steps"] * run["timed_steps"] / run["seconds"] for run in good]
+    spread = f" ({min(rates):,.1f} to {max(rates):,.1f})" if len(rates) > 1 else ""
+    return (
+        f"| {side} | {rate:,.1f}{spread} | {ratio} | {good[0]['forwarded']:,} | {per_second:,.0f} | "
+        f"{f'{mfu:.1%}' if mfu else ''} | {max(run['peak_mib'] for run in good):,.0f} | "
+        f"{100 * good[0]['accuracy']:.1f} % |"
+    )
+
+
+def _rate(case: dict[str, Any], side: str) -> float | None:
+    """Items a second behind the warm-up, all runs of the side together."""
+    if not any("seconds" in run for run in case["runs"].get(side, [])):
+        return None
+    return case["items"] / case["runs"][side][0]["steps"] / _step_seconds(case, side)
+
+
+def _step_seconds(case: dict[str, Any], side: str) -> float:
+    good = [run for run in case["runs"][side] if "seconds" in run]
+    return sum(run["seconds"] for run in good) / sum(run["timed_steps"] for run in good)
+
+
+def _mfu(section: dict[str, Any], case: dict[str, Any], side: str) -> float | None:
+    """Model FLOP utilisation on forwarded tokens, padding counted as work: 6 FLOP a matrix weight and token,
+    12 times width of all heads and layer for each token attended to (PaLM, arXiv 2204.02311, appendix B);
+    recomputed activations are not counted."""
+    peak = next((flops for name, flops in PEAK_FLOPS.items() if name in section["machine"]), None)
+    good = [run for run in case["runs"][side] if "seconds" in run]
+    if peak is None or not good or "attended" not in good[0]:
+        return None
+    s = SHAPES[section["model"]]
+    width = s["heads"] * s["head"]
+    attention = 2 * s["width"] * (width + s["groups"] * s["head"])
+    weights = s["layers"] * (attention + 3 * s["width"] * s["inner"])
+    flops = 6 * weights * good[0]["forwarded"] + 12 * s["layers"] * width * good[0]["attended"]
+    return flops / good[0]["steps"] / _step_seconds(case, side) / peak

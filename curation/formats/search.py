@@ -1,0 +1,65 @@
+"""MATH-APS: Monte Carlo values of the prefixes that a tree search visited (OmegaPRM, Luo et al. 2024, arXiv
+2406.06592).
+
+A prefix that another one continues is a step of it. Each prefix that nothing continues makes a row, so all
+rows of a question share their beginnings. The published rows list some prefixes twice, with estimates of
+their own; their value is the mean."""
+
+from __future__ import annotations
+
+from statistics import fmean
+
+from curation.formats.rows import Format, Row, Unreadable, plain_prompt, stepwise_row, to_number
+from store.tables import STEPWISE
+
+
+def read_math_aps(row: Row) -> list[Row]:
+    """{question, reasoning_steps: [{solution_prefix, mc_value}]}, the question inside every prefix. A step is
+    right where any rollout from it was (Math-Shepherd's hard label)."""
+    question, values = row["question"], _values(row)
+    solutions = sorted(values)
+    rows, chain = [], [question]
+    for solution, following in zip(solutions, [*solutions[1:], ""], strict=True):
+        while not solution.startswith(chain[-1]):
+            chain.pop()
+        chain.append(solution)
+        if not following.startswith(solution):
+            steps = [now[len(before) :] for before, now in zip(chain, chain[1:], strict=False)]
+            shares = [values[prefix] for prefix in chain[1:]]
+            prompt = [{"role": "user", "content": question}]
+            rows.append(stepwise_row(prompt, steps, [share > 0 for share in shares], "math-aps", shares))
+    return rows
+
+
+def write_math_aps(rows: list[Row]) -> Row:
+    """All rows of a question, each prefix once."""
+    question = plain_prompt(rows[0]["prompt"])
+    values: dict[str, float] = {}
+    for row in rows:
+        prefix = question
+        for step, value in zip(row["completions"], row["values"], strict=True):
+            prefix += step
+            if value is None:
+                raise Unreadable("step_without_a_value")
+            values[prefix] = value
+    steps = [{"solution_prefix": prefix, "mc_value": values[prefix]} for prefix in sorted(values)]
+    return {"question": question, "reasoning_steps": steps}
+
+
+def _values(row: Row) -> dict[str, float]:
+    """The value of each prefix, without that of the question alone."""
+    found: dict[str, list[float]] = {}
+    for step in row["reasoning_steps"]:
+        prefix, value = step["solution_prefix"], to_number(step["mc_value"], "value_is_no_number")
+        if not prefix.startswith(row["question"]):
+            raise Unreadable("prefix_without_the_question")
+        if not 0 <= value <= 1:
+            raise Unreadable("value_is_no_probability")
+        found.setdefault(prefix, []).append(value)
+    found.pop(row["question"], None)
+    if not found:
+        raise Unreadable("no_steps")
+    return {prefix: fmean(estimates) for prefix, estimates in found.items()}
+
+
+FORMATS = {"math-aps": Format("stepwise", STEPWISE, read_math_aps, write_math_aps, by_prompt=True)}

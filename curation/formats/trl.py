@@ -1,0 +1,119 @@
+"""TRL's rows: preference in its four forms, unpaired preference (KTO), stepwise supervision.
+
+The preference columns are also those of OpenRLHF and of NeMo-RL's binary preferences, and with the prompt
+inside chosen and rejected those of open-instruct and RLHFlow.
+"""
+
+from __future__ import annotations
+
+from os.path import commonprefix
+
+from curation.formats.rows import (
+    EVIDENCE,
+    Format,
+    Messages,
+    Row,
+    Unreadable,
+    decided,
+    one_row,
+    outcome_row,
+    plain_prompt,
+    preference_row,
+    stepwise_row,
+    to_answer,
+    to_messages,
+    to_number,
+    to_prompt,
+    to_truth,
+    with_ends,
+    without_ends,
+)
+from store.tables import OUTCOME, PREFERENCE, STEPWISE
+
+
+def read_preference(row: Row) -> list[Row]:
+    """Standard or conversational, prompt explicit or implicit; `margin` where there is one."""
+    if row.get("tools"):
+        raise Unreadable("tools_are_not_kept")
+    prompt, chosen, rejected = _parts(row)
+    margin = row.get("margin")
+    margin = None if margin is None else to_number(margin, "margin_is_no_number")
+    return [preference_row(prompt, chosen, rejected, margin)]
+
+
+def write_preference(row: Row) -> Row:
+    """Conversational with an explicit prompt. These rows have no soft preference, and a tie would be learned
+    as a choice."""
+    soft = 1.0 if row["soft"] is None else row["soft"]
+    if soft <= 0.5:
+        raise Unreadable("tie" if soft == 0.5 else "rejected_is_preferred")
+    return {name: row[name] for name in ("prompt", "chosen", "rejected")}
+
+
+def write_margin(row: Row) -> Row:
+    """Every row must have the column: TRL makes a tensor of it."""
+    if row["margin"] is None:
+        raise Unreadable("no_margin")
+    return write_preference(row) | {"margin": row["margin"]}
+
+
+def read_unpaired(row: Row) -> list[Row]:
+    return [outcome_row(to_prompt(row["prompt"]), to_answer(row["completion"]), to_truth(row["label"]))]
+
+
+def write_unpaired(row: Row) -> Row:
+    if row["label"] is None:
+        raise Unreadable("no_label")
+    return {"prompt": row["prompt"], "completion": row["completion"], "label": to_truth(row["label"])}
+
+
+def read_stepwise(row: Row) -> list[Row]:
+    steps, labels = row["completions"], row["labels"]
+    if len(steps) != len(labels):
+        raise Unreadable("labels_differ_from_steps")
+    truths = [to_truth(label) for label in labels]
+    return [stepwise_row(to_prompt(row["prompt"]), with_ends(steps), truths, EVIDENCE)]
+
+
+def write_stepwise(row: Row) -> Row:
+    """A plain text prompt, steps without the newline that ends them: the trainer adds it."""
+    return {
+        "prompt": plain_prompt(row["prompt"]),
+        "completions": without_ends(row["completions"]),
+        "labels": decided(row["labels"]),
+    }
+
+
+def _parts(row: Row) -> tuple[Messages, Messages, Messages]:
+    chosen, rejected, prompt = row["chosen"], row["rejected"], row.get("prompt")
+    if not chosen or not rejected:
+        raise Unreadable("empty_completion")
+    if isinstance(chosen, str) != isinstance(rejected, str):
+        raise Unreadable("chosen_and_rejected_are_of_two_kinds")
+    whole = not isinstance(chosen, str) and chosen[0]["role"] != "assistant"
+    if prompt and whole and [{"role": "user", "content": prompt}] != to_messages(chosen[:1], "user"):
+        raise Unreadable("prompt_differs_from_conversation")
+    if prompt and not whole:
+        return to_prompt(prompt), to_answer(chosen), to_answer(rejected)
+    cut = _shared_text(chosen, rejected) if isinstance(chosen, str) else _shared_turns(chosen, rejected)
+    if chosen == rejected or not 0 < cut < min(len(chosen), len(rejected)):
+        raise Unreadable("no_prompt_and_no_shared_beginning")
+    return to_prompt(chosen[:cut]), to_answer(chosen[cut:]), to_answer(rejected[cut:])
+
+
+def _shared_text(chosen: str, rejected: str) -> int:
+    """At the last space before the texts part: no word is cut, the space belongs to the answers."""
+    return chosen.rfind(" ", 0, len(commonprefix([chosen, rejected])))
+
+
+def _shared_turns(chosen: Messages, rejected: Messages) -> int:
+    same = (a == b for a, b in zip(chosen, rejected, strict=False))
+    return next((i for i, equal in enumerate(same) if not equal), min(len(chosen), len(rejected)))
+
+
+FORMATS = {
+    "trl-preference": Format("preference", PREFERENCE, read_preference, one_row(write_preference)),
+    "trl-margin": Format("preference", PREFERENCE, read_preference, one_row(write_margin)),
+    "trl-unpaired": Format("outcome", OUTCOME, read_unpaired, one_row(write_unpaired)),
+    "trl-stepwise": Format("stepwise", STEPWISE, read_stepwise, one_row(write_stepwise)),
+}

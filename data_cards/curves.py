@@ -1,0 +1,64 @@
+"""How the reward models of a run learned: the loss over steps, and what was measured on held-out rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from data_cards.charts import loss_chart
+from data_cards.run import Facts, Run
+from data_cards.summary import number
+
+# What the best weights were chosen by, in the words of the report; of each model the first that it has.
+RANKED_BY = {
+    "auroc_within_prompt": "AUC within a prompt",
+    "accuracy": "accuracy",
+    "pearson": "correlation",
+}
+
+
+@dataclass(frozen=True)
+class TrainingLine:
+    """One model; `chart` is its loss curve as SVG. `sharing` is how many times the forwarded tokens its
+    examples would have as separate rows."""
+
+    model: str
+    chart: Markup
+    steps: int
+    tokens: int
+    sharing: float
+    loss: str
+    ranked_by: str
+    ranked: str
+
+
+def training_lines(run: Run) -> list[TrainingLine]:
+    """The models in the order in which they were trained."""
+    records = {name: record.get("notes") or {} for name, record in run.stages.items()}
+    return [
+        _line(name.removeprefix("train/"), notes)
+        for name, notes in records.items()
+        if name.startswith("train/") and notes.get("curve")
+    ]
+
+
+def _line(model: str, notes: Facts) -> TrainingLine:
+    curve, kept = notes["curve"], notes.get("held_out") or {}
+    chart = loss_chart(
+        model,
+        curve["losses"],
+        [(found["step"], found["loss"]) for found in curve["held_out"]],
+        curve["kept"],
+    )
+    ranked_by = next((name for name in RANKED_BY if kept.get(name) is not None), None)
+    return TrainingLine(
+        model,
+        Markup(chart),
+        notes["steps"],
+        notes["tokens_packed"],
+        notes["tokens_unpacked"] / notes["tokens_packed"],
+        number(kept.get("loss")),
+        RANKED_BY[ranked_by] if ranked_by else "nothing",
+        number(kept[ranked_by]) if ranked_by else number(None),
+    )

@@ -1,0 +1,168 @@
+"""`flows convert`: large files as streams, results whole or not at all, tables that the trainer reads."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from curation.formats import FORMATS, TABLES, convert, files
+from curation.formats.files import stream_rows, write_rows
+from flows.__main__ import main
+from store.errors import InputError
+
+PAIR = {"prompt": "Sky?", "chosen": "blue", "rejected": "red", "margin": 1.5}
+RANKED = {
+    "context": [{"role": "user", "content": "Sky?"}],
+    "completions": [
+        {"rank": rank, "completion": [{"role": "assistant", "content": text}]}
+        for rank, text in ((1, "red"), (0, "blue"), (1, "green"))
+    ],
+}
+ROLLOUTS = {"prompt": "1+1?", "completions": ["2", "3"], "rewards": [1, 0]}
+STEPS = {"input": "1+1+1? Step 1: 2. ки\nStep 2: 4. ки", "value": [0.9, 0.2]}
+RATED = {
+    "question": {"problem": "1+1+1?"},
+    "label": {
+        "finish_reason": "solution",
+        "steps": [
+            {
+                "completions": [{"text": f"s{i}", "rating": r}],
+                "human_completion": None,
+                "chosen_completion": 0,
+            }
+            for i, r in enumerate((1, 0, -1))
+        ],
+    },
+}
+HELPSTEER = {"prompt": "Sky?", "response": "blue", "helpfulness": 4, "correctness": 4} | {
+    "coherence": 4,
+    "complexity": 1,
+    "verbosity": None,
+}
+
+
+def jsonl(path: Path, *rows: Any) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("row", "read_as", "objective", "settings", "targets"),
+    [
+        (PAIR, "trl-preference", "bt", {"margin_scale": 2.0}, [(1.0,)]),
+        (RANKED, "nemo-ranked", "bt", {"loss": "plackett-luce"}, [(0.0, -1.0, -1.0)]),
+        (ROLLOUTS, "rollouts", "orm", {}, [(1.0,), (0.0,)]),
+        (STEPS, "openrlhf-steps", "prm", {"prm_target": "soft"}, [(0.9, 0.2)]),
+        (STEPS, "openrlhf-steps", "prm", {}, [(1.0, 0.0)]),
+        (RATED, "prm800k-class", "prm", {"prm_target": "ratings"}, [(1.0, 0.0, -1.0)]),
+        (RATED, "prm800k-class", "prm", {}, [(1.0, None, 0.0)]),
+        (
+            HELPSTEER,
+            "helpsteer",
+            "regression",
+            {"attributes": ["verbosity", "helpfulness"]},
+            [(None, 4.0)],
+        ),
+    ],
+)
+def test_a_converted_table_is_what_the_trainer_reads(
+    tmp_path: Path, row: Any, read_as: str, objective: str, settings: dict[str, Any], targets: list[Any]
+) -> None:
+    from trainers import TrainConfig
+    from trainers.data import read_examples
+
+    table = tmp_path / "out" / "train.parquet"
+    convert(jsonl(tmp_path / "in.jsonl", row), table, read_as, FORMATS[read_as].table)
+    config = TrainConfig(objective=objective, model="-", data=["-"], output="-", **settings)
+    assert [e.targets for e in read_examples([table], config)] == targets
+
+
+@pytest.mark.parametrize("ending", [".parquet", ".jsonl", ".jsonl.gz"])
+def test_every_kind_of_file_gives_the_same_rows(
+    tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "BATCH_ROWS", 3)  # several row groups
+    rows = [PAIR | {"chosen": f"blue {i}"} for i in range(10)]
+    table, again = tmp_path / f"table{ending}", tmp_path / "again.jsonl"
+    read, written = convert(jsonl(tmp_path / "in.jsonl", *rows), table, "trl-preference", "preference")
+    assert (read.kept, written.kept) == (10, 10)
+    convert(table, again, "preference", "trl-margin")
+    assert [(r["chosen"][0]["content"], r["margin"]) for r in stream_rows(again)] == [
+        (f"blue {i}", 1.5) for i in range(10)
+    ]
+    if ending == ".parquet":
+        assert pl.read_parquet_schema(table) == dict(FORMATS["preference"].schema)
+
+
+def test_rows_are_read_and_written_while_the_file_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "in.jsonl"
+    path.write_text(json.dumps(PAIR) + "\nnot JSON\n", encoding="utf-8")
+    rows = stream_rows(path)
+    assert next(rows) == PAIR  # the broken line has not been looked at
+    with pytest.raises(InputError, match=r"in.jsonl:2: not valid JSON, column 1"):
+        next(rows)
+
+
+@pytest.mark.parametrize("ending", [".parquet", ".jsonl"])
+def test_a_file_that_breaks_half_way_leaves_nothing_behind(tmp_path: Path, ending: str) -> None:
+    source = tmp_path / "in.jsonl"
+    source.write_text((json.dumps(PAIR) + "\n") * 20 + "not JSON\n", encoding="utf-8")
+    with pytest.raises(InputError, match="in.jsonl:21"):
+        convert(source, tmp_path / f"out{ending}", "trl-preference", "preference")
+    assert [path.name for path in tmp_path.iterdir()] == ["in.jsonl"]
+
+
+def test_torn_and_foreign_files_are_named(tmp_path: Path) -> None:
+    torn = tmp_path / "torn.jsonl.gz"
+    torn.write_bytes(gzip.compress((json.dumps(PAIR) + "\n").encode() * 100)[:-20])
+    with pytest.raises(InputError, match="torn.jsonl.gz: not a whole gzip file"):
+        list(stream_rows(torn))
+    (tmp_path / "latin.jsonl").write_bytes('{"a": "é"}'.encode("latin-1"))
+    with pytest.raises(InputError, match="latin.jsonl: not UTF-8 text"):
+        list(stream_rows(tmp_path / "latin.jsonl"))
+    (tmp_path / "text.parquet").write_text("no parquet")
+    with pytest.raises(InputError, match="text.parquet: not a whole Parquet file"):
+        list(stream_rows(tmp_path / "text.parquet"))
+    with pytest.raises(InputError, match="no such file"):
+        stream_rows(tmp_path / "nowhere.jsonl")
+
+
+def test_a_line_separator_inside_a_text_does_not_end_the_row(tmp_path: Path) -> None:
+    row = PAIR | {"chosen": "blue\u2028sky\x85"}
+    write_rows(tmp_path / "out.jsonl", [row], FORMATS["preference"].schema)
+    assert list(stream_rows(tmp_path / "out.jsonl")) == [row]
+
+
+def test_conversions_that_cannot_be_are_refused_before_anything_is_written(tmp_path: Path) -> None:
+    source = jsonl(tmp_path / "in.jsonl", PAIR)
+    with pytest.raises(InputError, match="trl-preference holds preference rows; they can be written as"):
+        convert(source, tmp_path / "out.parquet", "trl-preference", "stepwise")
+    with pytest.raises(InputError, match=r"out.parquet: the name must end in .jsonl, .jsonl.gz"):
+        convert(source, tmp_path / "out.parquet", "trl-preference", "trl-margin")
+    with pytest.raises(InputError, match="in.jsonl: exists; remove it"):
+        convert(source, source, "trl-preference", "preference")
+    with pytest.raises(InputError, match="no row is left; read rollouts 1 kept 0 not_in_this_format 1"):
+        convert(source, tmp_path / "out.parquet", "rollouts", "outcome")
+    assert [path.name for path in tmp_path.iterdir()] == ["in.jsonl"]
+
+
+def test_the_command_counts_rows_in_and_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = jsonl(tmp_path / "in.jsonl", ROLLOUTS, ROLLOUTS | {"rewards": [1, -100]})
+    target = str(tmp_path / "out.parquet")
+    assert main(["convert", str(source), target, "--from", "rollouts", "--to", "outcome"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "read rollouts 2 kept 1 label_neither_true_nor_false 1",
+        "write outcome 2 kept 2",
+        f"wrote {target}",
+    ]
+    assert main(["convert", str(source), target, "--from", "rollout", "--to", "outcome"]) == 2
+    assert "no format 'rollout'; there are trl-preference" in capsys.readouterr().err
+
+
+def test_every_table_can_be_read_from_some_format_and_written_to_it() -> None:
+    assert {form.table for name, form in FORMATS.items() if name not in TABLES} == set(TABLES)

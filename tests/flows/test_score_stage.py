@@ -1,0 +1,98 @@
+"""The scoring stage: a score table of the test completions, and a kill that costs one chunk at most."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+import small_tables
+from saved_models import save_random
+from tiny_models import make_base
+
+from flows.decontaminate import CLEAN
+from flows.evaluate import score_file, score_stages
+from flows.recipe import Recipe
+from flows.sample import COMPLETIONS_DIR
+from flows.train import model_dir
+from flows.verify import VERDICTS_DIR
+from store.shards import read_table, write_table
+from store.tables import COMPLETION_VERDICTS, COMPLETIONS, PROMPTS, SCORES
+from trainers import Item, score
+
+TEXTS = {"p": ["1+2=3\nSo 3.", "  ", "It is 4."], "q": ["2+2=4\n\nSo 4.", "5"], "seen": ["6"]}
+
+
+@pytest.fixture
+def run_dir(tmp_path: Path) -> Path:
+    test, train = small_tables.prompts("p", "q", split="test"), small_tables.prompts("seen")
+    write_table(pl.concat([test, train]), tmp_path / CLEAN, PROMPTS)
+    completions = small_tables.completions(**TEXTS)
+    write_table(completions, tmp_path / COMPLETIONS_DIR / "0.parquet", COMPLETIONS)
+    verdicts = [
+        dict.fromkeys(COMPLETION_VERDICTS) | {"completion_id": i, "verdict": v}
+        for i, v in zip(
+            completions["completion_id"], ["correct", "unparseable", "incorrect", *["limit"] * 3], strict=True
+        )
+    ]
+    frame = pl.DataFrame(verdicts, schema=COMPLETION_VERDICTS)
+    write_table(frame, tmp_path / VERDICTS_DIR / "0.parquet", COMPLETION_VERDICTS)
+    base = make_base(tmp_path / "base")
+    for model in ("bt", "prm"):
+        save_random(tmp_path / model_dir(model), base, model)
+    return tmp_path
+
+
+def recipe() -> Recipe:
+    return Recipe.model_validate(
+        {
+            "name": "tiny",
+            "engine": {"model": "embedded"},
+            "prompts": {"source": "world", "n_train": 4, "n_test": 2},
+            "sample": {"n": 2},
+            "build": {"sets": ["preference", "stepwise"]},
+            "rollout": {},
+            "train": {"base": "base", "models": ["bt", "prm"]},
+        }
+    )
+
+
+def test_every_test_completion_is_scored_and_a_blank_one_ranks_last(run_dir: Path) -> None:
+    made = recipe()
+    for stage in score_stages(run_dir, made):
+        model = stage.name.split("/")[1]
+        outcome = stage.work(run_dir, made, stage)
+        rows = {r["completion_id"]: r for r in read_table(run_dir / score_file(model), SCORES).to_dicts()}
+        assert sorted(rows) == ["p0", "p1", "p2", "q0", "q1"]
+        assert outcome.account.rows_in == 6 and outcome.account.rejected == {"not_for_test": 1}
+        steps = ["1+2=3\n", "So 3."]
+        prompt = [{"role": "user", "content": "p"}]
+        (alone,) = score(
+            run_dir / model_dir(model), [Item(prompt, steps if model == "prm" else "".join(steps))]
+        )
+        assert rows["p0"]["reward"] == pytest.approx(alone.reward, abs=1e-5)
+        assert rows["p1"]["reward"] == min(r["reward"] for r in rows.values())
+        assert (rows["p0"]["label"], rows["p1"]["label"], rows["q0"]["label"]) == (True, False, None)
+        assert (rows["p0"]["step_rewards"] is not None) == (model == "prm")
+        assert [p.name for p in (run_dir / "scores").iterdir() if "partial" in p.name] == []
+
+
+def test_a_killed_stage_goes_on_with_what_it_has(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from trainers.score import table
+
+    made = recipe()
+    (stage, _) = score_stages(run_dir, made)
+    monkeypatch.setattr(table, "_CHUNK", 1)  # each prompt is a chunk
+
+    def stop(self: object, n: int = 1) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("flows.progress.Meter.tick", stop)
+        with pytest.raises(KeyboardInterrupt):
+            stage.work(run_dir, made, stage)
+    (done,) = (run_dir / f"{score_file('bt')}.partial").glob("*.parquet")
+    pl.read_parquet(done).with_columns(truncated=pl.lit(True)).write_parquet(done)  # to see that it is read
+    stage.work(run_dir, made, stage)
+    rows = read_table(run_dir / score_file("bt"), SCORES)
+    assert rows.filter("truncated")["completion_id"].to_list() == ["p0", "p2"]

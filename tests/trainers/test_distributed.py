@@ -1,0 +1,125 @@
+"""Two processes with gloo: the single process's losses and weights, also after all were killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from tiny_models import sum_rows, write_rows
+
+from trainers import TrainConfig, TrainResult, train
+from trainers.distributed import FILLER, Ranks
+from trainers.model import EXTRAS
+from trainers.pack import Row
+
+# Every process starts here. The first to finish step {step} kills itself; the other's next exchange fails.
+WORKER = """
+import os, signal, sys
+from pathlib import Path
+import torch
+from trainers import train
+from trainers.config import read_config
+
+torch.set_num_threads(1)
+
+def report(event):
+    if event["step"] == {step} and "loss" in event:
+        os.kill(os.getpid(), signal.SIGKILL)
+    print("step", event["step"], flush=True)
+
+train(read_config(Path(sys.argv[1])), report)
+"""
+
+
+def launch(config: TrainConfig, folder: Path, step: int = -1) -> list[tuple[int, str, str]]:
+    """Return code and output of two processes that train together."""
+    path = folder / "config.yaml"
+    path.write_text(config.model_dump_json())
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    shared = os.environ | {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", WORKER.format(step=step), str(path)],
+            env=shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    found = []
+    for process in started:
+        out, error = process.communicate(timeout=120)
+        found.append((process.returncode, out, error))
+    return found
+
+
+def test_two_processes_killed_and_resumed_train_what_one_trains(
+    settings: Callable[..., TrainConfig], tmp_path: Path
+) -> None:
+    changes: dict[str, Any] = {
+        "row_tokens": 48,  # one completion a row: every pair is cut over both processes
+        "batch_prompts": 1,
+        "epochs": 2,
+        "checkpoint_every": 2,
+    }
+    rows = sum_rows("bt", 9, per_prompt=3)
+    changes["data"] = [write_rows(tmp_path / "bt.parquet", rows)]
+    flipped = [row | {"chosen": row["rejected"], "rejected": row["chosen"]} for row in rows[:3]]
+    changes["eval_data"] = [write_rows(tmp_path / "opposite.parquet", flipped)]  # the first epoch is the best
+    alone = train(settings("bt", output=tmp_path / "alone", **changes))
+    config = settings("bt", output=tmp_path / "two", **changes)
+    killed = launch(config, tmp_path, step=alone.steps - 1)
+    assert all(code != 0 for code, _, _ in killed), killed
+    assert not config.output.exists()
+    shutil.copytree(tmp_path / "two.partial", tmp_path / "one.partial")
+    resumed = launch(config, tmp_path)
+    assert [code for code, _, _ in resumed] == [0, 0], resumed
+    assert "step 1\n" not in resumed[0][1] and f"step {alone.steps}\n" in resumed[0][1]  # it went on
+    assert resumed[1][1] == ""  # one process speaks
+    same(train(config), alone)  # what the finished run recorded
+    same(train(settings("bt", output=tmp_path / "one", **changes)), alone)  # one process goes on for two
+
+
+def same(found: TrainResult, alone: TrainResult) -> None:
+    """Sums over processes have another order, and Adam turns a rounding error of a tiny gradient into a step:
+    close, not equal."""
+    np.testing.assert_allclose(found.losses, alone.losses, rtol=1e-4)
+    np.testing.assert_allclose(found.grad_norms, alone.grad_norms, rtol=1e-3)
+    assert (found.counts, found.best_eval, found.n_tokens) == (alone.counts, 0, alone.n_tokens)
+    ours, theirs = (load_file(result.output / "model.safetensors") for result in (found, alone))
+    assert ours.keys() == theirs.keys()
+    for name, weight in theirs.items():
+        torch.testing.assert_close(ours[name], weight, rtol=1e-2, atol=1e-4, msg=name)
+    facts, known = (json.loads((r.output / "config.json").read_text()) for r in (found, alone))
+    moments, expected = (f.pop(EXTRAS) for f in (facts, known))
+    assert facts == known
+    for name in ("reward_mean", "reward_std"):
+        assert moments[name] == pytest.approx(expected[name], rel=1e-3, abs=1e-5)
+
+
+@pytest.mark.parametrize("n", [0, 1, 5, 6])
+def test_rows_are_dealt_evenly_and_their_results_come_back_in_order(n: int) -> None:
+    rows: list[Row] = [FILLER] * n
+    shares = [Ranks(rank, 3).share(rows) for rank in range(3)]
+    assert {len(share) for share in shares} == {-(-n // 3)}
+    marks = list(range(n))
+    dealt = [Ranks(rank, 3).share(marks) for rank in range(3)]  # type: ignore[arg-type]
+    assert sorted(m for share in dealt for m in share if m is not FILLER) == marks
+
+
+def test_filler_has_no_labels_and_no_weight() -> None:
+    assert len(FILLER) == 1 and len(FILLER.items) == 0 and FILLER.n_path_tokens == 0

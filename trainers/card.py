@@ -1,0 +1,205 @@
+"""README.md of a trained model, from its config.json and training manifest alone: what its numbers mean, code
+that reads them as training did, what was measured, what it was trained on."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from .config import TrainConfig
+from .heads import Head, read_head
+from .model import EXTRAS
+
+Facts = dict[str, Any]
+_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+_TITLES = {
+    "bt": "Bradley-Terry reward model",
+    "orm": "Outcome reward model",
+    "prm": "Process reward model",
+    "regression": "Attribute reward model",
+}
+_TAGS = {"orm": "outcome-reward-model", "prm": "process-reward-model"}
+_ALWAYS_SHOWN = ("objective", "epochs", "lr", "seed")
+_AGGREGATES = {
+    "mean": "members.mean(-1)",
+    "min": "members.min(-1).values",
+    "mean-std": "members.mean(-1) - members.std(-1, correction=0)",
+}
+
+
+def model_card(config: Facts, manifest: Facts, in_transformers: bool = True) -> str:
+    """Markdown with the header that the Hugging Face Hub reads. `in_transformers`: the library has the
+    model's class."""
+    extras = config[EXTRAS]
+    head = read_head(extras["head"])
+    sections = [
+        _header(manifest["model"], extras["objective"], head),
+        _introduction(config, extras, head, manifest),
+        _reading(extras, head, in_transformers),
+        _measured(manifest["record"]),
+        _training(manifest),
+        "## Limits\n\nRewards of other kinds of prompts, of longer texts, or of another policy's style are "
+        "extrapolation, and a policy optimised against them will find what the model gets wrong.",
+    ]
+    return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def _header(base: str, objective: str, head: Head) -> str:
+    lines = [f"base_model: {base}"] if _HUB_NAME.fullmatch(base) else []
+    lines += [
+        "library_name: transformers",
+        f"pipeline_tag: {'token' if head.per_token else 'text'}-classification",
+        "tags:",
+        "- reward-model",
+        *(f"- {_TAGS[objective]}" for _ in [0] if objective in _TAGS),
+    ]
+    return "\n".join(["---", *lines, "---"])
+
+
+def _introduction(config: Facts, extras: Facts, head: Head, manifest: Facts) -> str:
+    used, rows = (f"{manifest['record']['counts'].get(name, 0):,}" for name in ("used", "rows"))
+    several = (
+        f" It has {head.n} heads, each trained on its own resampling of the data; rewards are joined by "
+        f"{extras['aggregate']}."
+        if head.n > 1
+        else ""
+    )
+    return (
+        f"# {_TITLES[extras['objective']]}\n\n"
+        f"{config['architectures'][0]}, trained from {manifest['model']} on {used} of {rows} rows."
+        f"{several}\n\n{_meaning(extras['objective'], head)}"
+    )
+
+
+def _meaning(objective: str, head: Head) -> str:
+    if objective == "regression":
+        return f"It predicts {', '.join(head.labels)} at the last token; the reward is the first of them."
+    if objective == "bt":
+        return (
+            "The reward is the logit of the last token; only differences between answers to one prompt mean "
+            "anything."
+        )
+    if objective == "orm":
+        where = "the last token" if not head.per_token else "every token, and the last one counts"
+        return f"The reward is P(the solution is right), read at {where}."
+    step = "P(good) + P(neutral) / 2" if head.kind == "classes" else "P(the step is right)"
+    return (
+        f"It gives {step} at the last token of each step; the reward of a solution is the minimum over its "
+        "steps."
+    )
+
+
+def _reading(extras: Facts, head: Head, in_transformers: bool) -> str:
+    auto = f"AutoModelFor{'Token' if head.per_token else 'Sequence'}Classification"
+    task = "token_classify" if head.per_token else "classify"
+    steps = extras["objective"] == "prm"
+    example = '["2 + 3 = 5\\n", "The answer is 5."]' if steps else '["2 + 3 = 5. The answer is 5."]'
+    ends = (
+        "ends = torch.tensor([len(part) for part in parts]).cumsum(0)[1:-1] - 1  # last tokens of the steps\n"
+        if steps
+        else ""
+    )
+    imports = "" if in_transformers else "from trainers.token_classes import ensure_token_class\n"
+    register = (
+        ""
+        if in_transformers
+        else "ensure_token_class(AutoConfig.from_pretrained(folder))  # a class that transformers lacks\n"
+    )
+    return f"""## Read it
+
+```python
+import torch
+from transformers import {"" if in_transformers else "AutoConfig, "}{auto}, AutoTokenizer
+{imports}
+folder = "PATH"  # where this file is, or its name on the Hub
+{register}tokenizer = AutoTokenizer.from_pretrained(folder)
+model = {auto}.from_pretrained(folder, dtype="float32").eval()
+prompt = [{{"role": "user", "content": "What is 2 + 3?"}}]
+steps = {example}  # joined they are the completion
+
+# The chat template writes all special tokens; each part is tokenised on its own, as in training.
+text = tokenizer.apply_chat_template([*prompt, {{"role": "assistant", "content": "@@"}}], tokenize=False)
+before, _, after = text.rpartition("@@")
+parts = [tokenizer(part, add_special_tokens=False).input_ids for part in [before, *steps, after]]
+{ends}ids = sum(parts, [])
+with torch.no_grad():
+    logits = model(torch.tensor([ids])).logits[0]
+{_formula(extras, head)}
+```
+
+With vLLM the same `logits`:
+
+```python
+from vllm import LLM, PoolingParams
+
+llm = LLM(folder, runner="pooling", dtype="float32")
+raw = PoolingParams(use_activation=False)
+found = llm.encode([{{"prompt_token_ids": ids}}], raw, pooling_task="{task}")
+logits = found[0].outputs.data
+```
+
+Many at once, completions of a prompt sharing its tokens: `python -m trainers.score PATH DATA --output
+scores.parquet`, or
+
+```python
+from trainers import Item, score
+
+reward = score(folder, [Item(prompt, steps)])[0].reward
+```"""
+
+
+def _formula(extras: Facts, head: Head) -> str:
+    """Python lines from `logits`, (outputs,) or (tokens, outputs), to `reward`; as trainers/readout.py."""
+    several = head.n > 1
+    split = f"logits.view(-1, {head.n}, {len(head.labels)})" if several else "logits"
+    if head.kind == "attributes":
+        values = f"logits.view({head.n}, {len(head.labels)}).T" if several else "logits"
+        lines = [f"# values: {', '.join(head.labels)}"]
+    elif head.kind == "classes":
+        lines, values = [f"shares = {split}.softmax(-1)"], "shares[..., 2] + shares[..., 1] / 2"
+    elif head.kind == "binary":
+        lines, values = [], f"{split}.softmax(-1)[..., 1]"
+    else:
+        lines, values = [], "logits.sigmoid()" if extras["objective"] == "orm" else "logits"
+    if several and extras["objective"] == "bt":
+        mean, std = (f"torch.tensor({extras[name]})" for name in ("head_mean", "head_std"))
+        values = f"({values} - {mean}) / {std}"
+    if several:
+        lines.append(f"members = {values}")
+        values = _AGGREGATES[extras["aggregate"]]
+    if extras["objective"] == "prm":
+        lines += [f"values = {values}", "step_rewards = values[ends]", "reward = step_rewards.min()"]
+    elif head.kind == "reward":
+        lines.append(f"reward = {values}" if several else f"reward = {values}[0]")
+    else:
+        lines += [f"values = {values}", f"reward = values[{-1 if head.per_token else 0}]"]
+    return "\n".join(lines)
+
+
+def _measured(record: Facts) -> str:
+    if record["best_eval"] < 0:
+        return "## Measured\n\nNothing was held out in this training."
+    found = record["evals"][record["best_eval"]]
+    lines = [
+        f"| {name.replace('_', ' ')} | {value:.4g} |" for name, value in found.items() if value is not None
+    ]
+    table = "\n".join(["| on held-out prompts | |", "|---|--:|", *lines])
+    return f"## Measured\n\n{table}\n\nThe weights are those of the best evaluation on these prompts."
+
+
+def _training(manifest: Facts) -> str:
+    defaults = {name: field.default for name, field in TrainConfig.model_fields.items()}
+    shown = {
+        name: value
+        for name, value in manifest["settings"].items()
+        if name in _ALWAYS_SHOWN or value != defaults[name]
+    }
+    lines = [f"| {name} | {value} |" for name, value in sorted(shown.items())]
+    dropped = {k: v for k, v in manifest["record"]["counts"].items() if k not in ("rows", "used")}
+    counts = "".join(f", {v:,} dropped ({k.replace('_', ' ')})" for k, v in sorted(dropped.items()))
+    versions = ", ".join(f"{name} {number}" for name, number in manifest["versions"].items())
+    return (
+        f"## Training\n\nData: {', '.join(manifest['data'])}{counts}.\n\n"
+        + "\n".join(["| setting | |", "|---|---|", *lines])
+        + f"\n\nOther settings have their defaults; `training.json` has all. {versions}."
+    )

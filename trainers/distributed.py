@@ -1,0 +1,113 @@
+"""One process for each GPU, as torchrun starts them; or this process alone.
+
+Every process plans the same steps and packs the same rows, and takes each `size`-th row. All forward and
+backward passes run on all processes at once (their weights are shards that are gathered layer by layer,
+FSDP2), so a process that is short of a row takes `FILLER`. A row's loss is already divided by the step's
+total weight, so gradients are summed over processes, never averaged."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
+from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
+
+from .memory import decoder_layers
+from .network import Network
+from .pack import LabelledTree, Row, make_row
+from .trees import build_tree
+
+FILLER = make_row([LabelledTree(build_tree([np.zeros(1, np.int32)]), [], np.zeros(0, np.int64))])
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """The processes of a run and this one's place; `mesh` is None where weights are not sharded."""
+
+    rank: int = 0
+    size: int = 1
+    mesh: DeviceMesh | None = None
+
+    @property
+    def main(self) -> bool:
+        return self.rank == 0
+
+    def share(self, rows: Sequence[Row]) -> list[Row]:
+        """This process's rows, equally many for each."""
+        filled = [*rows, *[FILLER] * (-len(rows) % self.size)]
+        return filled[self.rank :: self.size]
+
+    def collect(self, parts: list[Any], n: int) -> list[Any]:
+        """What the processes made of their shares of `n` rows, in the order of the rows, on each of them."""
+        if self.size == 1:
+            return parts
+        shares: list[list[Any]] = [[] for _ in range(self.size)]
+        dist.all_gather_object(shares, parts)
+        return [shares[i % self.size][i // self.size] for i in range(n)]
+
+    def sum(self, value: Tensor) -> Tensor:
+        if self.size > 1:
+            dist.all_reduce(value)
+        return value
+
+    def wait(self) -> None:
+        if self.size > 1:
+            dist.barrier()
+
+
+@contextmanager
+def ranks(device: torch.device, mixed: bool) -> Iterator[Ranks]:
+    """The processes that torchrun started, or this one. On a GPU `mixed` precision shards even one process's
+    weights: they are then converted layer by layer and never all held in both types."""
+    launched = "RANK" in os.environ and "WORLD_SIZE" in os.environ
+    if not launched and not (mixed and device.type == "cuda"):
+        yield Ranks()
+        return
+    backend = "nccl" if device.type == "cuda" else "gloo"
+    if launched:
+        if device.type == "cuda":
+            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+        dist.init_process_group(backend)
+    else:
+        dist.init_process_group(backend, store=dist.HashStore(), rank=0, world_size=1)
+    try:
+        size = dist.get_world_size()
+        yield Ranks(dist.get_rank(), size, init_device_mesh(device.type, (size,)))
+    finally:
+        dist.destroy_process_group()
+
+
+def is_main() -> bool:
+    """Does this process speak for all? Also before and after a run."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def shard(network: Network, mesh: DeviceMesh) -> None:
+    """FSDP2: each layer's weights in float32 over all processes, gathered in the compute type where they are
+    used. The reward head stays float32."""
+    model = network.model
+    policy = MixedPrecisionPolicy(param_dtype=model.dtype, reduce_dtype=torch.float32)
+    for layer in decoder_layers(model.hf):
+        fully_shard(layer, mesh=mesh, mp_policy=policy)
+    fully_shard(model.hf.score, mesh=mesh)
+    fully_shard(network, mesh=mesh, mp_policy=policy)
+    for module in network.modules():
+        if isinstance(module, FSDPModule):
+            module.set_gradient_divide_factor(1.0)
+            module.set_force_sum_reduction_for_comms(True)  # a plain sum, which gloo knows as well
+    model.autocast = False
+
+
+@torch.no_grad()
+def forward_shared(network: Network, rows: Sequence[Row], among: Ranks) -> list[np.ndarray]:
+    """(L, H, C) of each row, on every process."""
+    mine = [network(row)[0].cpu().numpy() for row in among.share(rows)]
+    return among.collect(mine, len(rows))
