@@ -1,6 +1,6 @@
 """Our trainer beside TRL: the same model, data, comparisons and device, in one run.
 
-    python benchmarks/trainer.py [--device cuda] [--model random-1.7b] [--cases a b4 …] [--sides ours trl trl-tuned]
+    python benchmarks/trainer.py [--device cuda] [--model random-1.7b] [--cases a b4 …] [--sides ours trl …]
         [--trl build/trl-1.16.0] [--trl-prm build/trl-1.13.0] [--out FOLDER]
 
 The peers come from folders of their own, which do not disturb the environment:
@@ -28,34 +28,38 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from importlib.metadata import version
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
-import torch  # noqa: E402
 from trainer_data import SHAPES, Case, groups, make_model, write_data  # noqa: E402
 from trainer_report import write_report  # noqa: E402
 
 SIDES = ("ours", "trl", "trl-tuned")
 SEED = 5
+WORST = "worst case: equal lengths, pairs, 8-token prompts"
 CPU_CASES = {
-    "a": Case("short-prompt pairs", "bt", 60, 300, 2, 160, 96, 8),
+    "a": Case("short-prompt pairs", "bt", 60, 300, 2, 160, 160, 8),
     "b4": Case("rankings of 4, all pairs", "bt", 60, 150, 4, 64, 48, 2),
     "b9": Case("rankings of 9, all pairs", "bt", 60, 150, 9, 24, 16, 1),
     "c": Case("PRM, 8 solutions a problem", "prm", 90, 260, 8, 40, 12, 1, steps=6),
     "c'": Case("PRM, step trees of 8 steps, 4 alternatives", "prm", 90, 240, 1, 40, 24, 1, 8, 4),
-    "worst": Case("worst case: equal lengths, pairs, 8-token prompts", "bt", 14, 128, 2, 240, 96, 8, spread=0),
+    "worst": Case(WORST, "bt", 14, 128, 2, 240, 160, 8, spread=0),
 }
+# A step fills one or more rows of 16,384 tokens.
 GPU_CASES = {
     "a": Case("short-prompt pairs", "bt", 60, 300, 2, 1536, 256, 64),
-    "b4": Case("rankings of 4, all pairs", "bt", 60, 300, 4, 240, 64, 10),
-    "b9": Case("rankings of 9, all pairs", "bt", 60, 300, 9, 48, 16, 2),
-    "c": Case("PRM, 8 solutions a problem", "prm", 90, 260, 8, 192, 16, 8, steps=6),
-    "c'": Case("PRM, step trees of 8 steps, 4 alternatives", "prm", 90, 240, 1, 96, 24, 4, 8, 4),
-    "worst": Case("worst case: equal lengths, pairs, 8-token prompts", "bt", 14, 256, 2, 1024, 128, 64, spread=0),
+    "b4": Case("rankings of 4, all pairs", "bt", 60, 300, 4, 264, 64, 11),
+    "b9": Case("rankings of 9, all pairs", "bt", 60, 300, 9, 60, 16, 5),
+    "c": Case("PRM, 8 solutions a problem", "prm", 90, 260, 8, 168, 16, 7, steps=6),
+    "c'": Case("PRM, step trees of 8 steps, 4 alternatives", "prm", 90, 240, 1, 224, 24, 14, 8, 4),
+    "worst": Case(WORST, "bt", 14, 256, 2, 992, 128, 62, spread=0),
 }
 TRIAL_SHARE = 6  # one part in so many of the prompts
 # Settings that are ours rather than TRL's defaults, so that both take equal steps.
@@ -91,7 +95,7 @@ def main() -> None:
     began = time.perf_counter()
     section: dict[str, Any] = {
         "device": args.device,
-        "machine": _machine(args.device),
+        "machine": _apart(_machine, args.device),
         "model": args.model,
         "lr": args.lr,
         "versions": {name: version(name) for name in ("torch", "transformers")},
@@ -108,14 +112,22 @@ def main() -> None:
 
 def _machine(device: str) -> str:
     if device == "cuda":
+        import torch
+
         return torch.cuda.get_device_name()
     return f"{platform.machine()}, one thread"
+
+
+def _apart(function: Callable[..., Any], *arguments: Any) -> Any:
+    """The call's result from another process, so that this one holds no GPU memory."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        return pool.submit(function, *arguments).result()
 
 
 def run_case(key: str, case: Case, args: argparse.Namespace, work: Path) -> dict[str, Any]:
     model = work / f"model-{case.objective}"
     if not model.exists():
-        make_model(model, args.model, case.objective, args.device)
+        _apart(make_model, model, args.model, case.objective, args.device)
     train, held_out = groups(case, SEED)
     data, trial = work / f"data-{key}", work / f"trial-{key}"
     write_data(data, case, train, held_out, model)
@@ -142,52 +154,35 @@ def _fastest(
     side: str, case: Case, args: argparse.Namespace, data: Path, model: Path, rows_a_prompt: int
 ) -> dict[str, Any]:
     """The settings that took the fewest seconds a step in a trial; without a choice, no trial."""
-    choices = _settings(side, args.device, case.step_prompts * rows_a_prompt)
+    choices = _settings(side, args.device, args.model, case.step_prompts * rows_a_prompt)
     if len(choices) == 1:
         return choices[0]
     tried = [r for r in _run(side, case, args, data, model, choices, trial=True) if "seconds" in r]
     return min(tried, key=lambda r: r["seconds"] / r["timed_steps"])["settings"] if tried else choices[0]
 
 
-def _settings(side: str, device: str, rows: int) -> list[dict[str, Any]]:
+def _settings(side: str, device: str, model: str, rows: int) -> list[dict[str, Any]]:
     """What a side may choose from; `rows` are its rows in one of our steps."""
     if side == "trl":
         return [{}]
     if side == "ours":
         if device == "cpu":
             return [{"row_tokens": 2048}]
-        common = {"row_tokens": 16384, "dtype": "bfloat16"}
-        return [
-            {**common, **more}
-            for more in (
-                {"attention": "flex", "compile": True},
-                {"attention": "flex", "compile": True, "checkpointing": "selective"},
-                {"attention": "varlen", "compile": True},
-                {"attention": "flex"},
-                {"attention": "dense"},
-            )
-        ]
-    sizes = [n for n in range(1, rows + 1) if rows % n == 0]
-    if device == "cpu":
-        sizes = [n for n in sizes if n <= 16]
-        sizes = sorted({sizes[0], sizes[len(sizes) // 2], sizes[-1]})
-        more: list[dict[str, Any]] = [{}]
-    else:
-        sizes = [n for n in sizes if n >= 8] or sizes[-1:]
-        sizes = sorted({sizes[0], sizes[len(sizes) // 2], sizes[-1]})
-        more = [{}, {"gradient_checkpointing": True}, {"torch_compile": True}]
+        flex = {"row_tokens": 16384, "dtype": "bfloat16", "attention": "flex"}
+        saving = {**flex, "compile": True, "checkpointing": "selective"}
+        if model == "random-4b":  # weights, gradients and AdamW's moments alone are 64 GB
+            return [{**saving, "row_tokens": 8192}, {**saving, "checkpointing": "full"}]
+        fast = {**flex, "compile": True}
+        return [fast, saving, {**fast, "attention": "varlen"}, flex]
+    sizes = [n for n in range(1, rows + 1) if rows % n == 0 and (device == "cuda" or n <= 16)]
+    sizes = sizes if device == "cpu" else [n for n in sizes if n >= 6]
+    sizes = sorted({sizes[0], sizes[len(sizes) // 2], sizes[-1]})
+    choices = [{"per_device_train_batch_size": n, "gradient_accumulation_steps": rows // n} for n in sizes]
+    if device == "cuda":
+        choices += [{**choices[-1], "gradient_checkpointing": True}, {**choices[0], "torch_compile": True}]
         if importlib.util.find_spec("flash_attn"):
-            more = [{"attention": "flash_attention_2", **m} for m in more]
-    return [
-        {
-            **STEPS_AS_OURS,
-            "per_device_train_batch_size": n,
-            "gradient_accumulation_steps": rows // n,
-            **m,
-        }
-        for n in sizes
-        for m in more
-    ]
+            choices = [{**choice, "attention": "flash_attention_2"} for choice in choices]
+    return [{**STEPS_AS_OURS, **choice} for choice in choices]
 
 
 def _run(

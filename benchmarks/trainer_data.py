@@ -22,24 +22,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 N_WORDS = 480
-INITIAL = 0.02
 SPREAD = 0.6  # of log lengths; 16 such rows padded to the longest take 2.4 times their tokens
 LONGEST = 900  # tokens of a completion; with the prompt below the 1,024 at which TRL drops a row
 CHOSEN_RIGHT, OTHERS_RIGHT = 0.8, 0.4  # share of right steps on the chosen path and among the others
-GOOD_OF_STEP = (0.25, 0.75)  # share of good words in a wrong and in a right step
+GOOD_OF_STEP = (0.2, 0.8)  # share of good words in a wrong and in a right step
 TEMPLATE = "{% for m in messages %}<|{{ m['role'] }}|> {{ m['content'] }} <|end|> {% endfor %}"
 SHAPES: dict[str, dict[str, Any]] = {
     # A Llama for one CPU core, and the published shapes of Qwen3.
     "small": dict(width=128, inner=352, layers=4, heads=4, groups=2, head=32, vocabulary=512),
-    "random-0.6b": dict(
-        width=1024, inner=3072, layers=28, heads=16, groups=8, head=128, vocabulary=151936
-    ),
-    "random-1.7b": dict(
-        width=2048, inner=6144, layers=28, heads=16, groups=8, head=128, vocabulary=151936
-    ),
-    "random-4b": dict(
-        width=2560, inner=9728, layers=36, heads=32, groups=8, head=128, vocabulary=151936
-    ),
+    "random-0.6b": dict(width=1024, inner=3072, layers=28, heads=16, groups=8, head=128, vocabulary=151936),
+    "random-1.7b": dict(width=2048, inner=6144, layers=28, heads=16, groups=8, head=128, vocabulary=151936),
+    "random-4b": dict(width=2560, inner=9728, layers=36, heads=32, groups=8, head=128, vocabulary=151936),
 }
 
 
@@ -66,7 +59,7 @@ class Group(NamedTuple):
     prompt: str
     completions: list[list[str]]
     quality: list[float]
-    labels: list[list[bool]]
+    labels: list[list[bool | None]]
 
 
 def groups(case: Case, seed: int) -> tuple[list[Group], list[Group]]:
@@ -90,19 +83,19 @@ def _group(case: Case, rng: random.Random, i: int) -> Group:
 
 
 def _step_tree(case: Case, rng: random.Random, prompt: str) -> Group:
-    """One path of chosen steps; each alternative of a step makes a row of its own, as TRL's conversion of
-    PRM800K does, labels of the steps before it included."""
+    """One path of chosen steps; each alternative of a step makes a row of its own, as in TRL's conversion of
+    PRM800K. The steps before it have their label in the first row."""
     chosen, labels = _solution(case, rng, CHOSEN_RIGHT)
     rows, targets = [chosen], [labels]
     for t in range(case.steps):
         for _ in range(case.alternatives - 1):
             other, label = _step(case, rng, OTHERS_RIGHT)
             rows.append([*chosen[:t], other])
-            targets.append([*labels[:t], label])
+            targets.append([*[None] * t, label])
     return Group(prompt, rows, [], targets)
 
 
-def _solution(case: Case, rng: random.Random, right: float = 0.5) -> tuple[list[str], list[bool]]:
+def _solution(case: Case, rng: random.Random, right: float = 0.5) -> tuple[list[str], list[bool | None]]:
     made = [_step(case, rng, right) for _ in range(case.steps)]
     return [text for text, _ in made], [label for _, label in made]
 
@@ -172,7 +165,6 @@ def make_model(folder: Path, shape: str, objective: str, device: str) -> None:
         tie_word_embeddings=True,
         pad_token_id=0,
         eos_token_id=1,
-        initializer_range=INITIAL,
         bos_token_id=None,
         token_classification_bias=False,
         id2label=dict(enumerate(names)),
@@ -204,20 +196,21 @@ def write_data(folder: Path, case: Case, train: list[Group], held_out: list[Grou
 
 
 def _rows(case: Case, group: Group, prompt_id: str) -> list[dict[str, Any]]:
-    """Rows of store/tables.py: a preference for each comparison, or a stepwise row for each completion."""
+    """Rows of store/tables.py: a preference, a ranking, or a stepwise row for each completion."""
     head = {"prompt_id": prompt_id, "prompt": _said("user", group.prompt)}
     if case.objective == "prm":
         both = zip(group.completions, group.labels, strict=True)
         return [{**head, "completions": steps, "labels": labels} for steps, labels in both]
-    texts = [_said("assistant", steps[0]) for steps in group.completions]
-    return [{**head, "chosen": texts[i], "rejected": texts[j]} for i, j in comparisons(group.quality)]
+    texts = [steps[0] for steps in group.completions]
+    if len(texts) > 2:
+        return [{**head, "completions": texts, "scores": group.quality}]
+    ((i, j),) = comparisons(group.quality)
+    return [{**head, "chosen": _said("assistant", texts[i]), "rejected": _said("assistant", texts[j])}]
 
 
 def comparisons(quality: list[float]) -> list[tuple[int, int]]:
     """All pairs, the better one first."""
-    return [
-        (i, j) if quality[i] > quality[j] else (j, i) for i, j in combinations(range(len(quality)), 2)
-    ]
+    return [(i, j) if quality[i] > quality[j] else (j, i) for i, j in combinations(range(len(quality)), 2)]
 
 
 def _said(role: str, text: str) -> list[dict[str, str]]:
@@ -241,14 +234,13 @@ def _labelled(group: Group, codec: Any) -> list[dict[str, Any]]:
     for one, labels in zip(_encoded(group, codec), group.labels, strict=True):
         row = [-100] * len(one.ids)
         for at, label in zip(one.ends, labels, strict=True):
-            row[at] = int(label)
+            row[at] = -100 if label is None else int(label)
         rows.append({"input_ids": one.ids.tolist(), "labels": row, "length": len(row)})
     return rows
 
 
 def _judged(case: Case, group: Group, codec: Any) -> dict[str, Any]:
-    """Token ids, where the model's judgement is read, and what is right; for a tree of steps each step
-    once."""
+    """Token ids, where the model's judgement is read, and what is right."""
     encoded = _encoded(group, codec)
     if case.objective == "bt":
         at = [[len(one.ids) - 1] for one in encoded]
@@ -257,9 +249,10 @@ def _judged(case: Case, group: Group, codec: Any) -> dict[str, Any]:
             "at": at,
             "pairs": comparisons(group.quality),
         }
-    new = [len(labels) - 1 if case.alternatives and i else 0 for i, labels in enumerate(group.labels)]
+    both = list(zip(encoded, group.labels, strict=True))
+    known = [[i for i, label in enumerate(labels) if label is not None] for labels in group.labels]
     return {
         "ids": [one.ids.tolist() for one in encoded],
-        "at": [one.ends[n:].tolist() for one, n in zip(encoded, new, strict=True)],
-        "labels": [labels[n:] for labels, n in zip(group.labels, new, strict=True)],
+        "at": [[int(one.ends[i]) for i in some] for (one, _), some in zip(both, known, strict=True)],
+        "labels": [[labels[i] for i in some] for (_, labels), some in zip(both, known, strict=True)],
     }

@@ -218,10 +218,11 @@ def judge(spec: Spec, folder: Path) -> dict[str, float]:
 
     is_prm = spec["objective"] == "prm"
     auto = AutoModelForTokenClassification if is_prm else AutoModelForSequenceClassification
-    dtype = torch.bfloat16 if spec["device"] == "cuda" else torch.float32
-    model = auto.from_pretrained(folder, dtype=dtype).to(spec["device"]).eval()
+    model = auto.from_pretrained(folder, dtype=torch.float32).to(spec["device"]).eval()
     held_out = json.loads((Path(spec["data"]) / "held_out.json").read_text())
-    logits = _logits(model, [ids for g in held_out for ids in g["ids"]], [at for g in held_out for at in g["at"]])
+    logits = _logits(
+        model, [ids for g in held_out for ids in g["ids"]], [at for g in held_out for at in g["at"]]
+    )
     right: list[float] = []
     for group in held_out:
         mine = [next(logits) for _ in group["ids"]]

@@ -8,7 +8,8 @@ from typing import Any
 
 from trainer_data import SHAPES
 
-PEAK_FLOPS = {"H100": 989e12, "H200": 989e12, "A100": 312e12}  # dense bfloat16, NVIDIA's data sheets (SXM)
+from trainers.throughput import PEAK_FLOPS
+
 # Comparisons or steps a second, as a multiple of the peer's: (of its defaults, of the tuned).
 TARGETS = {
     "cpu": {"b4": (4, None), "b9": (4, 4), "c'": (3, 3)},

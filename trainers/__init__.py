@@ -1,4 +1,4 @@
-"""Labelled sets → reward models (Bradley-Terry, outcome, process): pack, train, save, score.
+"""Labelled sets → reward models (Bradley-Terry, outcome, process, attributes): pack, train, save, score.
 
 Needs torch, transformers, pyarrow, numpy, pydantic and yaml; nothing of the pipeline's own dependencies.
 """

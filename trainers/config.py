@@ -120,7 +120,7 @@ class TrainConfig(BaseModel):
     batch_tokens: int | None = Field(
         None,
         ge=16,
-        description="instead of batch_prompts: a step takes prompts until it has this many packed tokens",
+        description="instead of batch_prompts: as many prompts a step as fit in this many packed tokens",
     )
     row_tokens: int = Field(4096, ge=16, description="budget of a packed row: one forward and backward pass")
     max_tokens: int | None = Field(
@@ -167,6 +167,8 @@ class TrainConfig(BaseModel):
                 raise ValueError(f"{name} is for objective {objective!r}, not {self.objective!r}; remove it")
         if self.objective == "regression" and not self.attributes:
             raise ValueError("objective 'regression' needs `attributes`: the columns to predict")
+        if len(set(self.attributes)) < len(self.attributes):
+            raise ValueError(f"attributes {self.attributes} names one twice; remove it")
         if self.loss == "plackett-luce":
             for name in ("label_smoothing", "margin_scale"):
                 if getattr(self, name):

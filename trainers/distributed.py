@@ -7,6 +7,7 @@ total weight, so gradients are summed over processes, never averaged."""
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -68,21 +69,26 @@ def ranks(device: torch.device, mixed: bool) -> Iterator[Ranks]:
     """The processes that torchrun started, or this one. On a GPU `mixed` precision shards even one process's
     weights: they are then converted layer by layer and never all held in both types."""
     launched = "RANK" in os.environ and "WORLD_SIZE" in os.environ
-    if not launched and not (mixed and device.type == "cuda"):
-        yield Ranks()
-        return
     backend = "nccl" if device.type == "cuda" else "gloo"
     if launched:
         if device.type == "cuda":
             torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-        dist.init_process_group(backend)
-    else:
+        if not dist.is_initialized():  # once: processes do not meet a second time in the same store
+            dist.init_process_group(backend)
+            atexit.register(dist.destroy_process_group)
+        yield Ranks(dist.get_rank(), dist.get_world_size(), _mesh(device))
+    elif mixed and device.type == "cuda" and not dist.is_initialized():  # else it is another's group
         dist.init_process_group(backend, store=dist.HashStore(), rank=0, world_size=1)
-    try:
-        size = dist.get_world_size()
-        yield Ranks(dist.get_rank(), size, init_device_mesh(device.type, (size,)))
-    finally:
-        dist.destroy_process_group()
+        try:
+            yield Ranks(mesh=_mesh(device))
+        finally:
+            dist.destroy_process_group()
+    else:
+        yield Ranks()
+
+
+def _mesh(device: torch.device) -> DeviceMesh:
+    return init_device_mesh(device.type, (dist.get_world_size(),))
 
 
 def is_main() -> bool:
@@ -100,7 +106,7 @@ def shard(network: Network, mesh: DeviceMesh) -> None:
     fully_shard(model.hf.score, mesh=mesh)
     fully_shard(network, mesh=mesh, mp_policy=policy)
     for module in network.modules():
-        if isinstance(module, FSDPModule):
+        if isinstance(module, FSDPModule) and mesh.size() > 1:
             module.set_gradient_divide_factor(1.0)
             module.set_force_sum_reduction_for_comms(True)  # a plain sum, which gloo knows as well
     model.autocast = False

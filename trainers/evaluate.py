@@ -1,11 +1,13 @@
 """Held-out metrics of a model in training: whole-set numbers (`measures`), never means over batches.
 
-The rewards are those of `readout`, an ensemble's as it aggregates them; `spread` is the mean deviation of its
-members. `reward_mean` and `reward_std` are of the reward."""
+The rewards are those of `readout`, an ensemble's as it aggregates them; `spread` is how far its members
+deviate from each other, on the scale on which they are aggregated. `reward_mean` and `reward_std` are of the
+reward."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import get_args
 
 import numpy as np
 import torch
@@ -47,15 +49,13 @@ def measure(model: RewardModel, rows: Sequence[Row], outputs: Sequence[np.ndarra
     units, logits = [unit for unit, _ in found], np.concatenate([part for _, part in found])
     starts = label_starts(units)
     items = join_items(zip((unit.items for unit in units), starts, strict=True))
-    members = rewards(model.head, model.objective, logits)
-    how = model.extras["aggregate"]
-    judged = Judged(units, items, starts, logits, _together(model, members, how), how)
+    reward, spread = _together(model, rewards(model.head, model.objective, logits))
+    judged = Judged(units, items, starts, logits, reward, model.extras["aggregate"])
     total = loss(torch.from_numpy(logits), items.to(torch.device("cpu")))
-    spread = {"spread": float(members.std(axis=1).mean())} if model.head.n > 1 else {}
     return {
         "loss": float(total) / float(items.weight.sum(dtype=np.float64)),
-        "reward_mean": float(judged.reward.mean()),
-        "reward_std": float(judged.reward.std()),
+        "reward_mean": float(reward.mean()),
+        "reward_std": float(reward.std()),
         **spread,
         **measures_of(model.head, model.objective)(judged),
     }
@@ -67,12 +67,14 @@ def head_moments(model: RewardModel, outputs: Sequence[np.ndarray]) -> tuple[lis
     return members.mean(axis=0).tolist(), members.std(axis=0).tolist()
 
 
-def _together(model: RewardModel, members: np.ndarray, how: How) -> np.ndarray:
-    """(L, H) → (L,). Bradley-Terry rewards have no common scale: members are standardised by these rows."""
+def _together(model: RewardModel, members: np.ndarray) -> tuple[np.ndarray, Metrics]:
+    """Members (L, H) → the reward (L,) and their spread. Bradley-Terry rewards have no common scale: these
+    rows give one."""
     if model.head.n == 1:
-        return members[:, 0]
+        return members[:, 0], {}
     moments = (members.mean(axis=0), members.std(axis=0)) if model.objective == "bt" else (None, None)
-    return aggregate(members.T, how, *moments)
+    each = {how: aggregate(members.T, how, *moments) for how in get_args(How)}
+    return each[model.extras["aggregate"]], {"spread": float((each["mean"] - each["mean-std"]).mean())}
 
 
 def better(objective: Objective, new: Metrics, old: Metrics | None) -> bool:

@@ -2,7 +2,8 @@
 
 An entry is one flat dict under the same names everywhere: `step`, then `train/loss`, `train/mfu`, … each
 `log_every` steps, or `held_out/accuracy`, … after an evaluation. A resumed run first drops the entries of
-steps that it will do again, so the file reads like that of a run that was never stopped."""
+steps that it will do again, so the file reads like that of a run that was never stopped; rates are those of
+the steps that the process did itself."""
 
 from __future__ import annotations
 
@@ -37,7 +38,8 @@ class Sink(Protocol):
 def require_loggers(config: TrainConfig) -> None:
     """InputError where a logger that the settings ask for is not installed."""
     for name in config.log:
-        if importlib.util.find_spec(name) is None:
+        spec = importlib.util.find_spec(name)
+        if spec is None or spec.origin is None:  # or only a folder with its logs, which Python finds as well
             raise InputError(f"log: {name!r} is not installed; pip install {name}, or leave it out of `log`")
 
 

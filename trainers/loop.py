@@ -22,17 +22,15 @@ from torch import Tensor
 from store.errors import InputError
 from store.ids import derived_seed
 
+from .assembly import build, save_trained
 from .config import TrainConfig
-from .distributed import Ranks, forward_shared, ranks, shard
+from .distributed import Ranks, forward_shared, ranks
 from .evaluate import Metrics, better, head_moments, measure
-from .finish import save_trained
 from .loading import open_base, pick_device
 from .logs import Logs, require_loggers
-from .lora import add_lora, set_dropout
+from .lora import set_dropout
 from .losses import choose_loss
-from .memory import prepare_layers
 from .model import RewardModel
-from .network import Network, open_lm_head
 from .pack import Row, pack
 from .plan import Plan, make_plan, rate
 from .resume import find_progress, load_best, load_point, save_best, save_point
@@ -103,17 +101,6 @@ def _finished_record(plan: Plan) -> dict[str, Any]:
     return saved["record"]
 
 
-def _build(config: TrainConfig, model: RewardModel, among: Ranks) -> tuple[Network, Any]:
-    """What is trained, from the opened model; with LoRA, also the peft model around its backbone."""
-    adapted = add_lora(model, config.lora, derived_seed("lora", config.seed)) if config.lora else None
-    model.row_tokens, model.compiled = config.row_tokens, config.compile
-    prepare_layers(model.hf, config)
-    network = Network(model, open_lm_head(config, model) if config.lm_coef else None)
-    if among.mesh is not None:
-        shard(network, among.mesh)
-    return network, adapted
-
-
 class _Trainer:
     """One run in progress: what is trained, its optimiser, its cursor, and the folder that keeps them."""
 
@@ -125,7 +112,7 @@ class _Trainer:
         self.done = find_progress(self.work, plan.key)
         if among.main:
             self.logs = Logs(self.config, self.work, self.done, model, plan.key, devices=among.size)
-        self.network, self.adapted = _build(self.config, model, among)
+        self.network, self.adapted = build(self.config, model, among)
         self.trained = [p for p in self.network.parameters() if p.requires_grad]
         self.optimizer = torch.optim.AdamW(
             self.trained, lr=self.config.lr, betas=_BETAS, weight_decay=self.config.weight_decay, fused=True

@@ -169,7 +169,7 @@ def _attributes(judged: Judged, names: Sequence[str]) -> Metrics:
     for x, y in zip(values.T, target.T, strict=True):
         there = ~np.isnan(y)
         squares.append(float(((x - y)[there] ** 2).mean()) if there.any() else None)
-        correlations.append(metrics.pearson(x[there], y[there]) if there.any() else None)
+        correlations.append(metrics.pearson(x[there], y[there]))
     return {
         "items": float(len(values)),
         "mse": _mean(squares),

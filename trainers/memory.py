@@ -23,6 +23,8 @@ from torch.utils.checkpoint import (
 )
 from transformers.modeling_layers import GradientCheckpointingLayer
 
+from store.errors import InputError
+
 from .config import TrainConfig
 
 _aten = torch.ops.aten
@@ -47,9 +49,12 @@ def decoder_layers(hf: Any) -> list[nn.Module]:
 
 def prepare_layers(hf: Any, config: TrainConfig) -> None:
     """Recompute and compile as the settings say; before weights are sharded."""
+    layers = decoder_layers(hf)
+    if not layers and (config.compile or config.checkpointing != "none"):
+        raise InputError(f"{hf.config.model_type}: no layers to compile or checkpoint were found")
     if config.compile:
         torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, _RECOMPILE_LIMIT)
-    for layer in decoder_layers(hf):
+    for layer in layers:
         forward = layer.forward
         if config.checkpointing != "none":
             forward = partial(_recomputed, forward, config.checkpointing == "selective")

@@ -72,7 +72,9 @@ def brier(probabilities: Floats, labels: Floats) -> float:
 
 
 def pearson(x: Floats, y: Floats) -> float | None:
-    """Correlation; None where one of the two does not vary."""
+    """Correlation; None of fewer than three values (two lie on a line) and where one side does not vary."""
+    if len(x) < 3:
+        return None
     a, b = x - x.mean(), y - y.mean()
     norm = np.sqrt((a @ a) * (b @ b))
     return float(a @ b / norm) if norm > 0 else None

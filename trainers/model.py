@@ -27,7 +27,7 @@ class RewardModel:
     """`hf` is the Hugging Face module with `score` as its linear layer; `head` tells what comes out of it.
 
     Where code is compiled for a length, rows are filled up to a few lengths, the largest being the budget
-    `row_tokens`. With `autocast`, float32 weights are converted to `dtype` at each use; sharded weights arrive
+    `row_tokens`. With `autocast`, float32 weights are converted to `dtype` at each use; sharded ones arrive
     converted."""
 
     hf: Any

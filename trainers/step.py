@@ -27,7 +27,7 @@ def backward(
     this process's part of the loss, float64. `start_pass` is called before each pass over the rows; random
     draws must be the same after each call.
 
-    loss = Σ items / Σ weights + lm_coef · Σ next-token losses / their number; sums are over the whole step."""
+    loss = Σ items / Σ weights + lm_coef · Σ next-token losses / their number, with sums over the step."""
     cut, plain = [row for row in rows if is_split(row)], [row for row in rows if not is_split(row)]
     units = whole_units(unit for row in rows for unit in row.units)
     total = float(sum(unit.items.weight.sum(dtype=float) for unit in units))

@@ -21,6 +21,7 @@ from store.errors import InputError
 from trainers import TrainConfig
 from trainers.attention import BACKENDS, Backend, ancestor_mask, choose_backend, fill, fixed_length
 from trainers.attention.flex import BLOCK, make_block_mask
+from trainers.attention.segments import make_segments
 from trainers.attention.varlen import make_plan
 from trainers.items import make_items
 from trainers.loading import check_packs, open_base
@@ -90,6 +91,24 @@ def test_blocks_of_the_flex_mask_are_those_that_torch_finds_in_the_whole_mask(ro
         # Behind the first n of a list stand blocks that no kernel visits.
         listed = [sorted(line[:k].tolist()) for line, k in zip(found, n, strict=True)]
         assert listed == [sorted(line[:k].tolist()) for line, k in zip(sought, m, strict=True)]
+
+
+@settings(max_examples=15)
+@given(row=rows(), filled=st.booleans())
+def test_segments_give_every_query_its_ancestors(row: Row, filled: bool) -> None:
+    row = fill(row, fixed_length(len(row), 1024)) if filled else row
+    segments = make_segments(row)
+    queries, seen = [], []
+    for group in segments.groups:
+        keys = group.key.view(-1, 1, group.n_keys).expand(-1, group.n_queries, -1).flatten(0, 1)
+        for query, key, mask in zip(group.query, keys, group.mask.flatten(0, 2), strict=True):
+            assert mask.any()  # no softmax over nothing, in padding either
+            queries.append(int(query))
+            seen.append(key[mask].tolist())
+    wanted = mask_of(row)
+    for token, slot in enumerate(segments.slot.tolist()):
+        assert queries[slot] == token
+        assert seen[slot] == np.flatnonzero(wanted[token]).tolist()
 
 
 @settings(max_examples=15)

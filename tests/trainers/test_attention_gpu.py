@@ -1,4 +1,6 @@
-"""The fused kernels against the dense mask, in scores and gradients. Run with -m gpu."""
+"""The fused kernels against the dense mask, in scores and gradients.
+
+Run with -m gpu; with --noconftest too where hypothesis is not installed."""
 
 from __future__ import annotations
 

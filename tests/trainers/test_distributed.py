@@ -8,20 +8,27 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
 from safetensors.torch import load_file
 from tiny_models import sum_rows, write_rows
+from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 
 from trainers import TrainConfig, TrainResult, train
+from trainers.assembly import build
 from trainers.distributed import FILLER, Ranks
+from trainers.loading import open_base
+from trainers.losses import choose_loss
 from trainers.model import EXTRAS
-from trainers.pack import Row
+from trainers.pack import Row, pack
+from trainers.plan import make_plan
+from trainers.step import backward
 
 # Every process starts here. The first to finish step {step} kills itself; the other's next exchange fails.
 WORKER = """
@@ -109,6 +116,52 @@ def same(found: TrainResult, alone: TrainResult) -> None:
     assert facts == known
     for name in ("reward_mean", "reward_std"):
         assert moments[name] == pytest.approx(expected[name], rel=1e-3, abs=1e-5)
+
+
+@pytest.fixture
+def mesh() -> Iterator[DeviceMesh]:
+    """This process as a group of one, as `ranks` makes it on a GPU."""
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    yield init_device_mesh("cpu", (1,))
+    dist.destroy_process_group()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize(
+    ("objective", "changes"),
+    [
+        ("bt", {"row_tokens": 48}),
+        ("prm", {"lora": {"rank": 4}, "checkpointing": "full"}),
+        ("orm", {"lm_coef": 0.3, "checkpointing": "selective"}),
+        ("orm", {"lm_coef": 0.3, "lora": {"rank": 4}}),
+    ],
+)
+def test_sharded_weights_have_the_gradients_of_whole_ones(
+    settings: Callable[..., TrainConfig],
+    mesh: DeviceMesh,
+    objective: str,
+    changes: dict[str, Any],
+    dtype: str,
+) -> None:
+    config = settings(objective, **changes)
+
+    def gradients(compute: str, sharded: bool) -> tuple[float, dict[str, torch.Tensor]]:
+        model = open_base(config.model_copy(update={"dtype": compute}), torch.device("cpu"), 0)
+        plan = make_plan(config, model)
+        network, _ = build(config, model, Ranks(mesh=mesh if sharded else None))
+        rows = pack([tree for group in plan.groups for tree in group], config.row_tokens)
+        loss = backward(network, rows, choose_loss(config), config.lm_coef, Ranks())
+        found = {name: p.grad for name, p in network.named_parameters() if p.grad is not None}
+        whole = {n: g.full_tensor() if sharded else g for n, g in found.items()}  # type: ignore[operator]
+        return loss.item(), whole
+
+    expected, found = gradients("float32", False), gradients(dtype, True)
+    assert found[1].keys() == expected[1].keys()
+    assert all(gradient.dtype == torch.float32 for gradient in found[1].values())
+    assert found[0] == pytest.approx(expected[0], rel=1e-6 if dtype == "float32" else 2e-2)
+    for name, gradient in expected[1].items():
+        error = (found[1][name] - gradient).norm() / (gradient.norm() + 1e-3)
+        assert error < (1e-4 if dtype == "float32" else 0.1), name
 
 
 @pytest.mark.parametrize("n", [0, 1, 5, 6])

@@ -173,9 +173,10 @@ def test_an_ensemble_is_measured_as_it_aggregates(settings: Callable[..., TrainC
     found, means, stds = measure(model, rows, outputs, loss), *head_moments(model, outputs)
     members = np.concatenate(outputs)[:, :, 0].astype(float)  # (L, 3)
     np.testing.assert_allclose((means, stds), (members.mean(0), members.std(0)), rtol=1e-9)
-    reward = ((members - members.mean(0)) / members.std(0)).min(1)
+    scaled = (members - members.mean(0)) / members.std(0)
+    reward = scaled.min(1)
     assert found["reward_mean"] == pytest.approx(reward.mean())
-    assert found["spread"] == pytest.approx(members.std(1).mean())
+    assert found["spread"] == pytest.approx(scaled.std(1).mean())
     before = np.cumsum([0, *map(len, outputs)])
     gaps = [
         reward[i + a] - reward[i + b]

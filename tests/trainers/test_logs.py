@@ -20,15 +20,15 @@ from trainers.loading import open_base
 from trainers.logs import LOG, TENSORBOARD, Logs
 from trainers.resume import Progress
 
-TIMES = ("seconds", "per_second", "memory")  # differ from run to run
+RATES = ("second", "sharing", "memory")  # of the steps that this process did
 
 
 def entries(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / LOG).read_text().splitlines()]
 
 
-def timeless(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [{k: v for k, v in one.items() if not any(word in k for word in TIMES)} for one in found]
+def unrated(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{k: v for k, v in one.items() if not any(word in k for word in RATES)} for one in found]
 
 
 def step_event(step: int, steps: int = 10) -> dict[str, Any]:
@@ -117,7 +117,7 @@ def test_a_resumed_run_writes_the_entries_of_an_unbroken_one(
         done.evals.append(found)
     logs.close()
     broken.go(done, 10).close()
-    assert timeless(entries(broken.folder)) == timeless(entries(whole.folder))
+    assert unrated(entries(broken.folder)) == unrated(entries(whole.folder))
 
 
 def test_training_leaves_its_log_and_curves_in_the_models_folder(
@@ -142,6 +142,25 @@ def test_training_leaves_its_log_and_curves_in_the_models_folder(
     assert [s.step for s in scalars] == [e["step"] for e in found if "train/loss" in e]
 
 
+def test_a_run_that_is_stopped_and_goes_on_tells_one_story(
+    settings: Callable[..., TrainConfig], tmp_path: Path
+) -> None:
+    """Stopped at each step in turn: between the entry and the resume point, or around an evaluation."""
+    changes: dict[str, Any] = {"batch_prompts": 1, "epochs": 2, "log_every": 2, "checkpoint_every": 3}
+    whole = train(settings("bt", output=tmp_path / "whole", **changes))
+    config = settings("bt", output=tmp_path / "stopped", **changes)
+    for step in range(1, whole.steps + 1):
+
+        def stop(event: dict[str, Any], at: int = step) -> None:
+            if event["step"] == at:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            train(config, stop)
+    resumed = train(config)
+    assert unrated(entries(resumed.output)) == unrated(entries(whole.output))
+
+
 def test_tensorboard_forgets_the_steps_that_are_done_again(
     settings: Callable[..., TrainConfig], tmp_path: Path
 ) -> None:
@@ -155,9 +174,12 @@ def test_tensorboard_forgets_the_steps_that_are_done_again(
 
 
 def test_a_logger_that_is_not_installed_is_named_before_anything_else(
-    settings: Callable[..., TrainConfig], monkeypatch: pytest.MonkeyPatch
+    settings: Callable[..., TrainConfig], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setitem(sys.modules, "wandb", None)  # as if it were not installed
+    (tmp_path / "wandb").mkdir()  # where an earlier run has left its logs
+    others = [path for path in sys.path if not (Path(path) / "wandb").exists()]
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *others])
+    monkeypatch.delitem(sys.modules, "wandb", raising=False)
     config = settings("bt", log=["wandb"], model="no such model")
     with pytest.raises(InputError, match="log: 'wandb' is not installed; pip install wandb"):
         train(config)

@@ -71,6 +71,7 @@ def test_a_killed_run_ends_bit_for_bit_like_an_undisturbed_one(
     run_killed(config, whole.steps - 1, tmp_path)  # and in the second epoch
     assert [*(tmp_path / "killed.partial").glob("point-*")]
     assert not config.output.exists()
+    (tmp_path / "killed.partial" / "point-000000099.tmp").mkdir()  # killed while it wrote a point
     steps = []
     resumed = train(config, lambda event: steps.append(event.get("step")))
     assert min(s for s in steps if s) > 2  # it went on, it did not start again

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from tiny_models import make_base
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from trainers import TrainConfig, train
@@ -110,3 +111,21 @@ def test_a_run_that_recomputes_is_the_run_that_does_not(
     plain = train(settings("orm", output=tmp_path / "plain"))
     other = train(settings("orm", output=tmp_path / "other", checkpointing="selective"))
     assert other.losses == plain.losses
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("attention", ["dense", "flex", "varlen"])
+def test_on_a_gpu_bfloat16_training_follows_the_cpus(
+    settings: Callable[..., TrainConfig], tmp_path: Path, attention: str, compiled: bool
+) -> None:
+    """Weights sharded over one process, activations recomputed, layers compiled or not."""
+    if not torch.cuda.is_available():
+        pytest.skip("needs an NVIDIA GPU")
+    base = make_base(tmp_path / "base", hidden_size=64, head_dim=32, initializer_range=0.05)
+    changes: dict[str, Any] = {"model": str(base), "epochs": 4, "row_tokens": 512}
+    expected = train(settings("bt", output=tmp_path / "cpu", **changes))
+    changes |= {"device": "cuda", "dtype": "bfloat16", "attention": attention, "compile": compiled}
+    found = train(settings("bt", output=tmp_path / "gpu", checkpointing="selective", **changes))
+    assert found.losses == pytest.approx(expected.losses, rel=0.05)
+    assert found.held_out["loss"] == pytest.approx(expected.held_out["loss"], rel=0.05)

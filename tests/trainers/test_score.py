@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -178,11 +179,15 @@ def test_a_preference_ensemble_puts_its_members_on_one_scale(save: Save) -> None
         assert both.reward == pytest.approx((a.reward + b.reward / 2) / 2)
 
 
+def test_a_folder_of_seeds_is_an_ensemble(save: Save, tmp_path: Path) -> None:
+    for seed in (0, 1):
+        shutil.copytree(save("bt", seed), tmp_path / f"seed-{seed}")
+    assert score(tmp_path, ITEMS[:3]) == score([save("bt", seed) for seed in (0, 1)], ITEMS[:3])
+
+
 def test_members_of_different_kinds_are_refused(save: Save, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="an ensemble needs models of one kind"):
         score([save("bt"), save("prm")], ITEMS[:1])
-    import shutil
-
     bare = shutil.copytree(save("bt"), tmp_path / "bare")
     config = json.loads((bare / "config.json").read_text())
     del config["rewardsmith"]["head_std"]

@@ -115,6 +115,10 @@ def test_whole_texts_are_split_without_losing_a_character(tmp_path: Path, text: 
         ),
         ([{"prompt": PROMPT, "completions": ["a", ""]}], "x.parquet row 0: .*non-empty steps"),
         (
+            [{"prompt": PROMPT, "completions": ["a", "b"], "scores": [1.0, 0.0], "completion_ids": ["a"]}],
+            "x.parquet row 0: 1 completion_ids for 2 completions",
+        ),
+        (
             [{"prompt": PROMPT, "completion": assistant(text), "completion_id": "a"} for text in "xy"],
             "x.parquet row 1: completion a has another text",
         ),

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from tiny_models import SIZES
 from torch.utils.flop_counter import FlopCounterMode
 
-from trainers import TrainConfig
+from trainers import TrainConfig, train
 from trainers.loading import open_base
 from trainers.model import RewardModel
 from trainers.throughput import PEAK_FLOPS, Speed, Work, peak_memory_gib, speed_of
@@ -91,3 +93,15 @@ def test_every_known_gpu_has_the_peak_of_its_own_form() -> None:
 def test_peak_memory_is_at_least_what_was_just_held() -> None:
     held = np.ones(2**26, np.uint8)  # 1/16 GiB
     assert peak_memory_gib(CPU) > held.nbytes / 2**30
+
+
+@pytest.mark.gpu
+def test_a_known_gpu_has_a_utilisation_between_none_and_all(settings: Callable[..., TrainConfig]) -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("needs an NVIDIA GPU")
+    events: list[dict[str, Any]] = []
+    train(settings("bt", device="cuda", dtype="bfloat16"), events.append)
+    steps = [event for event in events if "mfu" in event]
+    known = any(name in torch.cuda.get_device_name() for name in PEAK_FLOPS)
+    assert all(0 < event["mfu"] < 1 if known else event["mfu"] is None for event in steps)
+    assert 0 < peak_memory_gib(torch.device("cuda")) < 80

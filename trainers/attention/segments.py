@@ -1,10 +1,12 @@
-"""Keys and values gathered along each path, queries cut into chunks of one length: one batched sdpa whose
-cost grows with path lengths instead of the square of the row, which makes long rows affordable on a CPU."""
+"""Keys and values gathered along each path, queries cut into chunks of one length; chunks with about equally
+many keys go through sdpa together. The cost grows with path lengths instead of the square of the row, which
+makes long rows affordable on a CPU."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -16,57 +18,91 @@ from ..pack import Row
 from .backend import Backend
 
 _NAME = "tree_segments"
-_CHUNKS = (16, 32, 48, 64, 96, 128, 192, 256)
-# Moving one key and value costs about as much as this many queries attending to it (measured).
-_GATHER_COST = 24
+_SIZES = (16, 32, 48, 64, 96, 128, 192, 256)
+# Measured on one core: moving a key and value costs about as much as this many queries attending to it; and
+# groups whose keys differ by more than this factor (or up to so many keys) are better computed apart.
+_GATHER_COST, _SPREAD, _FEW_KEYS = 16, 1.5, 64
+
+
+class _Chunk(NamedTuple):
+    """Queries `at[start:stop]`, which attend to keys `at[:stop]`."""
+
+    at: np.ndarray
+    start: int
+    stop: int
 
 
 @dataclass(frozen=True)
-class Segments:
+class Group:
     """S chunks of up to C queries over up to K keys. `query` (S*C,) and `key` (S*K,) are row positions,
-    padded with 0; `mask` is (S, 1, C, K); `slot` (T,) is where each row token's output stands among the
-    S*C."""
+    padded with 0; `mask` is (S, 1, C, K)."""
 
     query: Tensor
     key: Tensor
     mask: Tensor
-    slot: Tensor
     n_queries: int
     n_keys: int
+
+    def to(self, device: torch.device) -> Group:
+        return replace(self, query=self.query.to(device), key=self.key.to(device), mask=self.mask.to(device))
+
+
+@dataclass(frozen=True)
+class Segments:
+    """`slot` (T,) is where each row token's output stands among all groups' S*C, group after group."""
+
+    groups: tuple[Group, ...]
+    slot: Tensor
 
 
 def make_segments(row: Row) -> Segments:
     """Cut every path's own tokens into chunks; each attends to its path from the root up to itself."""
-    lengths = [(own, len(at)) for at, own in row.paths if own < len(at)]
-    size = min(_CHUNKS, key=lambda c: _cost(lengths, c))
+    size, groups = min(((c, _grouped(row, c)) for c in _SIZES), key=lambda cut: _cost(*cut))
+    slot = np.zeros(len(row), np.int64)
+    before = 0
+    for chunks in groups:
+        for chunk in chunks:
+            n = chunk.stop - chunk.start
+            slot[chunk.at[chunk.start : chunk.stop]] = np.arange(before, before + n)
+            before += size
+    return Segments(tuple(_tables(chunks, size) for chunks in groups), torch.from_numpy(slot))
+
+
+def _grouped(row: Row, size: int) -> list[list[_Chunk]]:
+    """Chunks of up to `size` queries, by number of keys."""
     chunks = [
-        (at, start, min(start + size, len(at)))
+        _Chunk(at, start, min(start + size, len(at)))
         for at, own in row.paths
         for start in range(own, len(at), size)
     ]
-    n_keys = max(stop for _, _, stop in chunks)
+    groups: list[list[_Chunk]] = []
+    for chunk in sorted(chunks, key=lambda chunk: chunk.stop):
+        if not groups or chunk.stop > _SPREAD * max(groups[-1][0].stop, _FEW_KEYS):
+            groups.append([])
+        groups[-1].append(chunk)
+    return groups
+
+
+def _cost(size: int, groups: Sequence[Sequence[_Chunk]]) -> int:
+    return sum(len(chunks) * (size + _GATHER_COST) * chunks[-1].stop for chunks in groups)
+
+
+def _tables(chunks: Sequence[_Chunk], size: int) -> Group:
+    n_keys = chunks[-1].stop
     query, key = np.zeros((len(chunks), size), np.int64), np.zeros((len(chunks), n_keys), np.int64)
-    slot = np.zeros(len(row), np.int64)
-    starts = np.array([start for _, start, _ in chunks])
     for i, (at, start, stop) in enumerate(chunks):
         query[i, : stop - start] = at[start:stop]
         key[i, :stop] = at[:stop]
-        slot[at[start:stop]] = i * size + np.arange(stop - start)
     # Query j of a chunk is token start + j of its path. Padded queries see key 0, so no softmax is empty.
+    starts = np.array([chunk.start for chunk in chunks])
     mask = np.arange(n_keys) <= (starts[:, None] + np.arange(size))[:, :, None]
-    q, k, m, s = (torch.from_numpy(a) for a in (query.ravel(), key.ravel(), mask[:, None], slot))
-    return Segments(q, k, m, s, size, n_keys)
-
-
-def _cost(lengths: list[tuple[int, int]], size: int) -> int:
-    n_chunks = sum(-(-(length - own) // size) for own, length in lengths)
-    return n_chunks * (size + _GATHER_COST)
+    q, k, m = (torch.from_numpy(a) for a in (query.ravel(), key.ravel(), mask[:, None]))
+    return Group(q, k, m, size, n_keys)
 
 
 def _inputs(row: Row, device: torch.device) -> dict[str, Any]:
     made = make_segments(row)
-    moved = {name: getattr(made, name).to(device) for name in ("query", "key", "mask", "slot")}
-    return {"segments": replace(made, **moved)}
+    return {"segments": Segments(tuple(g.to(device) for g in made.groups), made.slot.to(device))}
 
 
 # Tables differ in size from row to row: under torch.compile a break in the graph costs less than compiling
@@ -84,12 +120,16 @@ def segment_attention(
     **_: Any,
 ) -> tuple[Tensor, None]:
     """Attention function for transformers: (1, heads, T, dim) in, (1, T, heads, dim) out."""
-    q = _gather(query, segments.query, segments.n_queries)
-    k, v = (_gather(x, segments.key, segments.n_keys) for x in (key, value))
-    grouped = q.shape[1] != k.shape[1]
-    out = F.scaled_dot_product_attention(q, k, v, attn_mask=segments.mask, scale=scaling, enable_gqa=grouped)
-    flat = out.transpose(1, 2).reshape(-1, *out.shape[1:2], out.shape[3])
-    return flat.index_select(0, segments.slot)[None], None
+    grouped_heads = query.shape[1] != key.shape[1]
+    outs = []
+    for group in segments.groups:
+        q = _gather(query, group.query, group.n_queries)
+        k, v = (_gather(x, group.key, group.n_keys) for x in (key, value))
+        out = F.scaled_dot_product_attention(
+            q, k, v, attn_mask=group.mask, scale=scaling, enable_gqa=grouped_heads
+        )
+        outs.append(out.transpose(1, 2).reshape(-1, out.shape[1], out.shape[3]))
+    return torch.cat(outs).index_select(0, segments.slot)[None], None
 
 
 def _gather(x: Tensor, at: Tensor, length: int) -> Tensor:

@@ -16,8 +16,9 @@ from store.ids import content_id
 
 from ..loading import open_trained, pick_device
 from ..model import RewardModel
+from .forward import Reading
 from .probe import probe
-from .scores import join, open_readers
+from .scores import join, member_folders, open_readers
 from .table import Candidate, Readings, read_candidates, write_outputs, write_scores
 
 _EVERY = 2.0  # seconds between progress lines
@@ -48,7 +49,10 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m trainers.score", description="Score every completion of a labelled set."
     )
     parser.add_argument(
-        "models", nargs="+", metavar="MODEL", help="folder of a trained model; several: an ensemble"
+        "models",
+        nargs="+",
+        metavar="MODEL",
+        help="folder of a trained model, or of one a seed; several: an ensemble",
     )
     parser.add_argument(
         "data", type=Path, help="parquet file, or folder of them: any set that holds completions"
@@ -79,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _probe(options: argparse.Namespace, candidates: list[Candidate]) -> None:
-    for folder in options.models:
+    for folder in member_folders(options.models):
         model = _open(options, folder)
         found = probe(model, [one.item for one in candidates], options.token_budget, options.max_tokens)
         for name, difference in found.items():
@@ -89,17 +93,13 @@ def _probe(options: argparse.Namespace, candidates: list[Candidate]) -> None:
 def _score(options: argparse.Namespace, candidates: list[Candidate]) -> None:
     if options.output is None:
         raise InputError("--output: give the file to write the score table to, or --probe N")
-    readers = open_readers(options.models)
+    folders = member_folders(options.models)
+    readers = open_readers(folders)
     head, is_prm = readers[0].head, readers[0].objective == "prm"
     if is_prm and not any(len(one.steps) > 1 for one in candidates):
         raise InputError(f"{options.data}: holds whole texts, and a PRM scores steps; use --split")
     said = Readings(options.output, candidates)
-    readings, revisions = [], []
-    for folder in options.models:
-        model = _open(options, folder)
-        revisions.append(model.weights_fingerprint()[:_REVISION])
-        lines = _Lines(folder)
-        readings.append(said.of(model, options.token_budget, options.max_tokens, options.padded, lines))
+    readings, revisions = zip(*(_read(options, folder, said) for folder in folders), strict=True)
     scores = join(readers, readings, options.aggregate)
     names = {
         "model": options.name or "+".join(Path(folder).name for folder in options.models),
@@ -117,7 +117,15 @@ def _score(options: argparse.Namespace, candidates: list[Candidate]) -> None:
     )
 
 
-def _open(options: argparse.Namespace, folder: str) -> RewardModel:
+def _read(options: argparse.Namespace, folder: Path | str, said: Readings) -> tuple[list[Reading], str]:
+    """What one model says, and the name of its weights; the next one is opened when this one is gone."""
+    model = _open(options, folder)
+    revision = model.weights_fingerprint()[:_REVISION]
+    lines = _Lines(str(folder))
+    return said.of(model, options.token_budget, options.max_tokens, options.padded, lines), revision
+
+
+def _open(options: argparse.Namespace, folder: Path | str) -> RewardModel:
     device = pick_device(options.device)
     return open_trained(Path(folder), device, options.attention, options.dtype, options.token_budget)
 

@@ -21,6 +21,8 @@ from ..model import RewardModel
 from ..readout import rewards
 from .forward import Item, Progress, Reading, read
 
+Scale = tuple[np.ndarray, np.ndarray]  # mean and deviation of each member (E,)
+
 
 @dataclass(frozen=True)
 class Score:
@@ -72,18 +74,29 @@ def score(
     padded: bool = False,
     aggregate: How | None = None,
 ) -> list[Score]:
-    """One Score per item, in the order given. Several folders are an ensemble, of which one is in memory at a
-    time. `progress(done, total)` counts items over all of them; `aggregate` overrides what the first model's
-    settings say."""
+    """One Score per item, in the order given. Several folders, or one of `python -m trainers CONFIG --seeds`,
+    are an ensemble, of which one member is in memory at a time. `progress(done, total)` counts items over all
+    of them; `aggregate` overrides what the first member's settings say."""
     if threads:
         torch.set_num_threads(threads)
-    folders = [model_dir] if isinstance(model_dir, str | Path) else list(model_dir)
-    readers, readings = open_readers(folders), []
-    for i, folder in enumerate(folders):
-        model = open_trained(Path(folder), pick_device(device), dtype=dtype, row_tokens=token_budget)
+    folders = member_folders([model_dir] if isinstance(model_dir, str | Path) else model_dir)
+    readers = open_readers(folders)
+
+    def read_with(i: int) -> list[Reading]:
+        model = open_trained(Path(folders[i]), pick_device(device), dtype=dtype, row_tokens=token_budget)
         count = _counting(progress, i * len(items), len(folders) * len(items))
-        readings.append(read(model, items, token_budget, max_tokens, count, padded))
-    return join(readers, readings, aggregate)
+        return read(model, items, token_budget, max_tokens, count, padded)
+
+    return join(readers, [read_with(i) for i in range(len(folders))], aggregate)
+
+
+def member_folders(folders: Sequence[Path | str]) -> list[Path | str]:
+    """The models of an ensemble: a folder that is none itself stands for the `seed-*` folders in it."""
+    found: list[Path | str] = []
+    for folder in folders:
+        seeds = sorted(path.parent for path in Path(folder).glob("seed-*/config.json"))
+        found += seeds if seeds and not (Path(folder) / "config.json").exists() else [folder]
+    return found
 
 
 def _counting(progress: Progress | None, before: int, total: int) -> Progress | None:
@@ -126,12 +139,16 @@ def join(
     readers: Sequence[Reader], readings: Sequence[Sequence[Reading]], how: How | None = None
 ) -> list[Score]:
     """Readings of each model, all of the same items → one Score per item."""
-    how = how or readers[0].aggregate
-    return [_score(readers, of_item, how) for of_item in zip(*readings, strict=True)]
-
-
-def _score(readers: Sequence[Reader], readings: Sequence[Reading], how: How) -> Score:
     objective, head = readers[0].objective, readers[0].head
+    several = sum(r.head.n for r in readers) > 1
+    scale = _scale(readers) if objective == "bt" and several else None
+    how = how or readers[0].aggregate
+    return [_score(objective, head, of_item, how, scale) for of_item in zip(*readings, strict=True)]
+
+
+def _score(
+    objective: Objective, head: Head, readings: Sequence[Reading], how: How, scale: Scale | None
+) -> Score:
     seen = (min(r.n_tokens for r in readings), any(r.truncated for r in readings))
     # Members first: (E, L). Models with different tokenizers may keep different numbers of steps.
     n_labels = min(len(r.outputs) for r in readings)
@@ -142,8 +159,7 @@ def _score(readers: Sequence[Reader], readings: Sequence[Reading], how: How) -> 
         values = np.concatenate([outputs[-1] for outputs in kept]).astype(np.float64)  # (E, C)
         joined = aggregated(values, how).tolist()
         return Score(joined[0], [], *seen, members, joined)
-    mean, std = _scales(readers) if objective == "bt" and len(each) > 1 else (None, None)
-    labels = aggregated(each, how, mean, std)
+    labels = aggregated(each, how, *(scale or ()))
     steps = labels[:-1].tolist() if head.per_token else []
     return Score(_reward(objective, head, labels), steps, *seen, members)
 
@@ -154,6 +170,6 @@ def _reward(objective: Objective, head: Head, labels: np.ndarray) -> float:
     return float(labels[:-1].min() if worst else labels[-1])
 
 
-def _scales(readers: Sequence[Reader]) -> tuple[np.ndarray, np.ndarray]:
+def _scale(readers: Sequence[Reader]) -> Scale:
     assert all(r.mean and r.std for r in readers)  # `open_readers`
     return np.concatenate([r.mean for r in readers]), np.concatenate([r.std for r in readers])

@@ -144,7 +144,10 @@ def _completions(
             yield _steps(text, split), row.get(f"{side}_id"), None
     elif "scores" in row:
         texts = row["completions"] or []
-        for text, known_id in zip(texts, row.get("completion_ids") or [None] * len(texts), strict=True):
+        ids = row.get("completion_ids") or [None] * len(texts)
+        if len(ids) != len(texts):
+            raise InputError(f"{where}: {len(ids)} completion_ids for {len(texts)} completions")
+        for text, known_id in zip(texts, ids, strict=True):
             yield _steps(text, split), known_id, None
     elif "completions" in row:
         yield row["completions"] or [], row.get("completion_id"), None

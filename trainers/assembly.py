@@ -1,4 +1,4 @@
-"""The trained network → the finished model's folder."""
+"""What is trained, put together from an opened model, and taken apart for the finished folder."""
 
 from __future__ import annotations
 
@@ -10,12 +10,26 @@ from typing import Any
 import torch
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 
+from store.ids import derived_seed
+
 from .config import TrainConfig
-from .distributed import Ranks
+from .distributed import Ranks, shard
 from .lora import add_lora, merge, save_adapter
+from .memory import prepare_layers
 from .model import RewardModel
-from .network import Network
+from .network import Network, open_lm_head
 from .saving import make_manifest, save_model
+
+
+def build(config: TrainConfig, model: RewardModel, among: Ranks) -> tuple[Network, Any]:
+    """What is trained, from the opened model; with LoRA, also the peft model around its backbone."""
+    adapted = add_lora(model, config.lora, derived_seed("lora", config.seed)) if config.lora else None
+    model.row_tokens, model.compiled = config.row_tokens, config.compile
+    prepare_layers(model.hf, config)
+    network = Network(model, open_lm_head(config, model) if config.lm_coef else None)
+    if among.mesh is not None:
+        shard(network, among.mesh)
+    return network, adapted
 
 
 def save_trained(
