@@ -45,9 +45,9 @@ SIDES = ("ours", "trl", "trl-tuned")
 SEED = 5
 WORST = "worst case: equal lengths, pairs, 8-token prompts"
 CPU_CASES = {
-    "a": Case("short-prompt pairs", "bt", 60, 300, 2, 160, 160, 8),
+    "a": Case("short-prompt pairs", "bt", 60, 300, 2, 128, 160, 8),
     "b4": Case("rankings of 4, all pairs", "bt", 60, 150, 4, 64, 48, 2),
-    "b9": Case("rankings of 9, all pairs", "bt", 60, 150, 9, 24, 16, 1),
+    "b9": Case("rankings of 9, all pairs", "bt", 60, 150, 9, 20, 16, 1),
     "c": Case("PRM, 8 solutions a problem", "prm", 90, 260, 8, 40, 12, 1, steps=6),
     "c'": Case("PRM, step trees of 8 steps, 4 alternatives", "prm", 90, 240, 1, 40, 24, 1, 8, 4),
     "worst": Case(WORST, "bt", 14, 128, 2, 240, 160, 8, spread=0),
@@ -61,6 +61,8 @@ GPU_CASES = {
     "c'": Case("PRM, step trees of 8 steps, 4 alternatives", "prm", 90, 240, 1, 224, 24, 14, 8, 4),
     "worst": Case(WORST, "bt", 14, 256, 2, 992, 128, 62, spread=0),
 }
+# Random weights need far higher rates than trained ones.
+RATES = {"cpu": {"bt": 1e-3, "prm": 2e-3}, "cuda": {"bt": 1e-4, "prm": 2e-4}}
 TRIAL_SHARE = 6  # one part in so many of the prompts
 # Settings that are ours rather than TRL's defaults, so that both take equal steps.
 STEPS_AS_OURS = {
@@ -84,11 +86,10 @@ def main() -> None:
     parser.add_argument("--sides", nargs="+", choices=SIDES, default=SIDES)
     parser.add_argument("--trl", type=Path, default=ROOT / "build/trl-1.16.0")
     parser.add_argument("--trl-prm", type=Path, default=ROOT / "build/trl-1.13.0")
-    parser.add_argument("--lr", type=float, help="peak rate: 1e-3 on a CPU, 1e-4 on a GPU")
+    parser.add_argument("--lr", type=float, help="peak rate of all sides in place of RATES")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks/results")
     args = parser.parse_args()
     args.model = args.model or ("small" if args.device == "cpu" else "random-1.7b")
-    args.lr = args.lr or (1e-3 if args.device == "cpu" else 1e-4)
     for folder in {args.trl, args.trl_prm}:
         if set(args.sides) != {"ours"} and not (folder / "trl").exists():
             parser.error(f"{folder}: no trl there; see the two pip commands in --help")
@@ -97,7 +98,6 @@ def main() -> None:
         "device": args.device,
         "machine": _apart(_machine, args.device),
         "model": args.model,
-        "lr": args.lr,
         "versions": {name: version(name) for name in ("torch", "transformers")},
         "cases": {},
     }
@@ -131,10 +131,16 @@ def run_case(key: str, case: Case, args: argparse.Namespace, work: Path) -> dict
     train, held_out = groups(case, SEED)
     data, trial = work / f"data-{key}", work / f"trial-{key}"
     write_data(data, case, train, held_out, model)
-    write_data(trial, case, train[: max(4 * case.step_prompts, len(train) // TRIAL_SHARE)], [], model)
+    write_data(trial, case, train[: max(3 * case.step_prompts, len(train) // TRIAL_SHARE)], [], model)
     rows = json.loads((data / "train.json").read_text())
     labels = [sum(x >= 0 for x in row["labels"]) if "labels" in row else 1 for row in rows]
-    facts = {"title": case.title, "items": sum(labels), "real": sum(_real(row) for row in rows)}
+    facts = {
+        "title": case.title,
+        "unit": "comparisons" if case.objective == "bt" else "labelled steps",
+        "lr": _rate(case, args),
+        "items": sum(labels),
+        "real": sum(_real(row) for row in rows),
+    }
     runs: dict[str, list[dict[str, Any]]] = {}
     tuned: dict[str, dict[str, Any]] = {}
     for side in [*args.sides, *(["ours"] if "ours" in args.sides else [])]:
@@ -144,6 +150,10 @@ def run_case(key: str, case: Case, args: argparse.Namespace, work: Path) -> dict
         runs.setdefault(side, []).append(found)
         print(f"{key} {side}: {json.dumps(found)}", flush=True)
     return {**facts, "runs": runs}
+
+
+def _rate(case: Case, args: argparse.Namespace) -> float:
+    return args.lr or RATES[args.device][case.objective]
 
 
 def _real(row: dict[str, Any]) -> int:
@@ -177,7 +187,9 @@ def _settings(side: str, device: str, model: str, rows: int) -> list[dict[str, A
     sizes = [n for n in range(1, rows + 1) if rows % n == 0 and (device == "cuda" or n <= 16)]
     sizes = sizes if device == "cpu" else [n for n in sizes if n >= 6]
     sizes = sorted({sizes[0], sizes[len(sizes) // 2], sizes[-1]})
-    choices = [{"per_device_train_batch_size": n, "gradient_accumulation_steps": rows // n} for n in sizes]
+    choices: list[dict[str, Any]] = [
+        {"per_device_train_batch_size": n, "gradient_accumulation_steps": rows // n} for n in sizes
+    ]
     if device == "cuda":
         choices += [{**choices[-1], "gradient_checkpointing": True}, {**choices[0], "torch_compile": True}]
         if importlib.util.find_spec("flash_attn"):
@@ -208,7 +220,7 @@ def _run(
             "result": str(Path(folder) / "result.json"),
             "settings": settings,
             "step_prompts": case.step_prompts,
-            "lr": args.lr,
+            "lr": _rate(case, args),
             "device": args.device,
             "threads": 1 if args.device == "cpu" else None,
             "warm_up": 1 if args.device == "cpu" else 3,
@@ -217,7 +229,7 @@ def _run(
         path = Path(folder) / "spec.json"
         path.write_text(json.dumps(spec))
         command = [sys.executable, str(ROOT / "benchmarks/trainer_peers.py"), str(path)]
-        found = os.environ.get("PYTHONPATH")
+        found = os.environ.get("PYTHONPATH", "")
         paths = [str(overlay)] * (kind != "ours") + [found] * bool(found)
         done = subprocess.run(
             command,

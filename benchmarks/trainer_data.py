@@ -24,8 +24,8 @@ import pyarrow.parquet as pq
 N_WORDS = 480
 SPREAD = 0.6  # of log lengths; 16 such rows padded to the longest take 2.4 times their tokens
 LONGEST = 900  # tokens of a completion; with the prompt below the 1,024 at which TRL drops a row
-CHOSEN_RIGHT, OTHERS_RIGHT = 0.8, 0.4  # share of right steps on the chosen path and among the others
-GOOD_OF_STEP = (0.2, 0.8)  # share of good words in a wrong and in a right step
+CHOSEN_RIGHT, OTHERS_RIGHT = 1.0, 0.3  # share of right steps on the chosen path and among the others
+GOOD_OF_STEP = (0.1, 0.9)  # share of good words in a wrong and in a right step
 TEMPLATE = "{% for m in messages %}<|{{ m['role'] }}|> {{ m['content'] }} <|end|> {% endfor %}"
 SHAPES: dict[str, dict[str, Any]] = {
     # A Llama for one CPU core, and the published shapes of Qwen3.

@@ -10,36 +10,48 @@ from trainer_data import SHAPES
 
 from trainers.throughput import PEAK_FLOPS
 
+SHOWN = (
+    "row_tokens",
+    "attention",
+    "compile",
+    "checkpointing",
+    "per_device_train_batch_size",
+    "gradient_accumulation_steps",
+    "gradient_checkpointing",
+    "torch_compile",
+)
+
 # Comparisons or steps a second, as a multiple of the peer's: (of its defaults, of the tuned).
-TARGETS = {
-    "cpu": {"b4": (4, None), "b9": (4, 4), "c'": (3, 3)},
+TARGETS: dict[str, dict[str, tuple[float | None, float | None]]] = {
+    "cpu": {"b4": (4, 4), "b9": (4, 4), "c'": (3, 3)},
     "cuda": {"a": (3, 1.3), "b4": (8, 4), "b9": (8, 4), "c": (3, 1.5), "c'": (8, 4), "worst": (None, 1)},
 }
 TARGET_MFU = {"random-1.7b": 0.45, "random-4b": 0.5}
 TITLE = "# The trainer beside TRL's\n"
 HEAD = (
-    "| side | items/s | ours is | tokens forwarded | tokens/s | MFU | peak MiB | held-out accuracy |\n"
-    "|---|---|---|---|---|---|---|---|"
+    "| side | items/s | ours is | updates | tokens forwarded | tokens/s | MFU | peak MiB | held-out accuracy |\n"
+    "|---|---|---|---|---|---|---|---|---|"
 )
 
 
 def write_report(out: Path, section: dict[str, Any], key: str) -> str:
-    """Put `section` in the place of an older one of the same machine and model; text of its case `key`."""
+    """Add `section` to the file, its cases in the place of older ones of the same machine and model; the text
+    of its case `key`."""
     out.mkdir(parents=True, exist_ok=True)
     path = out / "trainer.json"
     sections = json.loads(path.read_text()) if path.exists() else []
-    same = [s for s in sections if (s["model"], s["device"]) == (section["model"], section["device"])]
-    sections = [s for s in sections if s not in same] + [section]
+    same = [s for s in sections if (s["model"], s["machine"]) == (section["model"], section["machine"])]
+    cases = {name: case for s in [*same, section] for name, case in s["cases"].items()}
+    sections = [s for s in sections if s not in same] + [{**section, "cases": cases}]
     path.write_text(json.dumps(sections, indent=1) + "\n")
     (out / "trainer.md").write_text("\n".join([TITLE, *map(_section, sections)]) + "\n")
     return _case(section, key)
 
 
 def _section(section: dict[str, Any]) -> str:
+    versions = ", ".join(f"{name} {number}" for name, number in section["versions"].items())
     head = (
-        f"## {section['model']} on {section['machine']}\n\n"
-        f"{section['minutes']} minutes in all, peak rate {section['lr']:g}; "
-        f"{', '.join(f'{k} {v}' for k, v in section['versions'].items())}.\n"
+        f"## {section['model']} on {section['machine']}\n\n{section['minutes']} minutes in all; {versions}.\n"
     )
     goals = [_line(goal) for key in section["cases"] for goal in _goals(section, key)]
     return "\n".join([head, *goals, "", *(_case(section, key) for key in section["cases"])])
@@ -61,15 +73,18 @@ def _goals(section: dict[str, Any], key: str) -> list[tuple[str, bool]]:
     mfu, least_mfu = _mfu(section, case, "ours"), TARGET_MFU.get(section["model"])
     if least_mfu and mfu:
         found.append((f"({key}) MFU at least {least_mfu:.0%}: {mfu:.1%}", mfu >= least_mfu))
+    if section["model"] == "random-4b" and ours:
+        peak = max(run["peak_mib"] for run in case["runs"]["ours"] if "seconds" in run) * 2**20
+        found.append((f"({key}) full fine-tuning within 80 GB: {peak / 1e9:.1f} GB", peak < 80e9))
     return found
 
 
 def _case(section: dict[str, Any], key: str) -> str:
     case = section["cases"][key]
-    unit = "labelled steps" if any("c" in k for k in key) else "comparisons"
     lines = [
         f"### ({key}) {case['title']}\n",
-        f"{case['items']:,} {unit}; as separate rows without padding {case['real']:,} tokens.\n",
+        f"{case['items']:,} {case['unit']}, {case['real']:,} tokens as separate rows without padding; "
+        f"peak rate {case['lr']:g}.\n",
         HEAD,
         *(_row(section, case, side) for side in case["runs"]),
     ]
@@ -80,30 +95,18 @@ def _case(section: dict[str, Any], key: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-SHOWN = (
-    "row_tokens",
-    "attention",
-    "compile",
-    "checkpointing",
-    "per_device_train_batch_size",
-    "gradient_accumulation_steps",
-    "gradient_checkpointing",
-    "torch_compile",
-)
-
-
 def _row(section: dict[str, Any], case: dict[str, Any], side: str) -> str:
     good = [run for run in case["runs"][side] if "seconds" in run]
     if not good:
-        return f"| {side} | {case['runs'][side][0]['error']} | | | | | | |"
+        return f"| {side} | {case['runs'][side][0]['error']} | | | | | | | |"
     rate, ours, mfu = _rate(case, side), _rate(case, "ours"), _mfu(section, case, side)
     ratio = f"{ours / rate:.2f}x" if rate and ours and side != "ours" else ""
     per_second = good[0]["forwarded"] / good[0]["steps"] / _step_seconds(case, side)
     rates = [case["items"] / run["steps"] * run["timed_steps"] / run["seconds"] for run in good]
     spread = f" ({min(rates):,.1f} to {max(rates):,.1f})" if len(rates) > 1 else ""
     return (
-        f"| {side} | {rate:,.1f}{spread} | {ratio} | {good[0]['forwarded']:,} | {per_second:,.0f} | "
-        f"{f'{mfu:.1%}' if mfu else ''} | {max(run['peak_mib'] for run in good):,.0f} | "
+        f"| {side} | {rate:,.1f}{spread} | {ratio} | {good[0]['steps']} | {good[0]['forwarded']:,} | "
+        f"{per_second:,.0f} | {f'{mfu:.1%}' if mfu else ''} | {max(run['peak_mib'] for run in good):,.0f} | "
         f"{100 * good[0]['accuracy']:.1f} % |"
     )
 

@@ -89,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
         "flows.convert:convert",
         "rewrite a data set in the row format of another trainer, or into a table to train on",
     )
-    convert.add_argument("source", metavar="IN", help=".jsonl, .jsonl.gz, .parquet, .json or .csv")
+    convert.add_argument("source", metavar="IN", help=".jsonl, .jsonl.gz, .parquet or .json")
     convert.add_argument("target", metavar="OUT", help=".jsonl or .jsonl.gz; a table also .parquet")
     for flag, name, side in (("--from", "read_as", "IN"), ("--to", "write_as", "OUT")):
         convert.add_argument(

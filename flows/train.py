@@ -70,8 +70,9 @@ def work(run_dir: Path, recipe: Recipe, stage: Stage) -> Outcome:
         shutil.rmtree(left_over)
     account = Account(stage.name, result.counts["rows"])
     account.keep(result.counts["used"])
-    for reason in result.counts.keys() - {"rows", "used"}:
-        account.reject(reason, result.counts[reason])
+    for reason, n in result.counts.items():
+        if reason not in ("rows", "used") and not reason.startswith("completions_"):  # of rows that were used
+            account.reject(reason, n)
     facts = {
         "steps": result.steps,
         "first_loss": result.losses[0],

@@ -7,6 +7,7 @@ torchrun --nproc-per-node 4 -m trainers CONFIG   over several GPUs
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 
 from store.errors import InputError
 
-from .config import TrainConfig, read_config
+from .config import TrainConfig, make_config, read_config
 from .distributed import is_main
 from .loop import TrainResult, train
 from .throughput import Work
@@ -35,10 +36,17 @@ def main(arguments: list[str] | None = None) -> int:
             if is_main():
                 _tell(result)
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
+        # Of one process alone it may be: a node without the data.
+        print(
+            "error" if is_main() else f"error (process {os.environ['RANK']})",
+            error,
+            sep=": ",
+            file=sys.stderr,
+        )
         return 2
     except KeyboardInterrupt:
-        print("stopped; repeat the command to go on from the last resume point", file=sys.stderr)
+        if is_main():
+            print("stopped; repeat the command to go on from the last resume point", file=sys.stderr)
         return 130
     return 0
 
@@ -47,14 +55,20 @@ def _runs(config: TrainConfig, seeds: list[int] | None) -> list[TrainConfig]:
     """The members of an ensemble differ in first head and in the order of the data; held out is the same."""
     if seeds is None:
         return [config]
-    return [
-        config.model_copy(update={"seed": seed, "output": config.output / f"seed-{seed}"}) for seed in seeds
-    ]
+    if len(set(seeds)) < len(seeds):
+        raise InputError(f"--seeds: {seeds} has one of them twice, which would be the same model")
+    given = config.model_dump(exclude_unset=True)
+    own = [{"seed": seed, "output": config.output / f"seed-{seed}"} for seed in seeds]
+    return [make_config(given | changes, "--seeds") for changes in own]
 
 
 def _tell(result: TrainResult) -> None:
     print(f"saved {result.output} after {result.steps} steps, {_counts(result.counts)}")
     print(f"held out: {_numbers(result.held_out) or 'nothing'}", flush=True)
+    if known := result.eval_counts.get("prompts_also_trained_on"):
+        print(
+            f"warning: training had {known} of the prompts of eval_data, so these numbers flatter", flush=True
+        )
 
 
 def _numbers(metrics: dict[str, float | None]) -> str:

@@ -20,11 +20,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from store.errors import InputError
 
 Objective = Literal["bt", "orm", "prm", "regression"]
-# Left out of a run's key: where things lie and how often resume points are written; what the files hold is in
-# the key by content.
-_NOT_IN_KEY = {"output", "checkpoint_every", "data", "eval_data", "model", "revision", "log", "log_every"}
-
-
+# Left out of a run's key, so that an interrupted run may go on with others: where things lie (what the files
+# hold is in the key by content), what is written, and what changes only memory and speed.
+_NOT_IN_KEY = {"output", "data", "eval_data", "model", "revision"}
+_NOT_IN_KEY |= {"checkpoint_every", "log", "log_every", "threads", "device", "checkpointing"}
+# Settings of one objective.
 _BELONGS_TO: dict[str, Objective] = {
     "loss": "bt",
     "label_smoothing": "bt",
@@ -161,23 +161,38 @@ class TrainConfig(BaseModel):
 
     @model_validator(mode="after")
     def _only_what_has_an_effect(self) -> TrainConfig:
-        """A setting that the objective or loss would ignore is refused: its user expects something of it."""
+        """A setting that would be ignored is refused: its user expects something of it."""
         for name, objective in _BELONGS_TO.items():
-            if self.objective != objective and getattr(self, name) != type(self).model_fields[name].default:
+            if self.objective != objective and self._is_set(name):
                 raise ValueError(f"{name} is for objective {objective!r}, not {self.objective!r}; remove it")
         if self.objective == "regression" and not self.attributes:
             raise ValueError("objective 'regression' needs `attributes`: the columns to predict")
         if len(set(self.attributes)) < len(self.attributes):
             raise ValueError(f"attributes {self.attributes} names one twice; remove it")
-        if self.loss == "plackett-luce":
-            for name in ("label_smoothing", "margin_scale"):
-                if getattr(self, name):
-                    raise ValueError(f"{name} has no meaning for an order; use loss: pairs, or remove it")
-        if self.aggregate != "mean" and self.heads == 1:
+        if self.max_tokens and self.max_tokens > self.row_tokens:
             raise ValueError(
-                f"aggregate {self.aggregate!r} needs more than one head; set heads, or remove it"
+                f"max_tokens {self.max_tokens} is above row_tokens {self.row_tokens}; raise that"
             )
+        for name, useless, reason in self._without_effect():
+            if useless and self._is_set(name):
+                raise ValueError(f"{name}: {reason}, or remove it")
         return self
+
+    def _without_effect(self) -> list[tuple[str, bool, str]]:
+        order, nothing_held_out = self.loss == "plackett-luce", not (self.eval_data or self.eval_fraction)
+        return [
+            ("label_smoothing", order, "has no meaning for an order; use loss: pairs"),
+            ("margin_scale", order, "has no meaning for an order; use loss: pairs"),
+            ("aggregate", self.heads == 1, "needs more than one head; set heads"),
+            ("eval_fraction", bool(self.eval_data), "eval_data says what is held out; leave one of them out"),
+            ("eval_every", nothing_held_out, "nothing is held out; give eval_data or eval_fraction"),
+            ("early_stop", nothing_held_out, "nothing is held out; give eval_data or eval_fraction"),
+            ("batch_prompts", self.batch_tokens is not None, "batch_tokens says how large a step is"),
+            ("revision", Path(self.model).is_dir(), "is a commit on the Hub, and model is a folder"),
+        ]
+
+    def _is_set(self, name: str) -> bool:
+        return getattr(self, name) != type(self).model_fields[name].default
 
     def key_settings(self) -> dict[str, Any]:
         """The settings that the trained weights depend on."""

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from math import isfinite, isnan
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from .config import TrainConfig
 from .tokenize import Message
 
 _BATCH_ROWS = 1024  # rows held as Python objects at a time
+LARGEST = 1e18  # of a margin, score or attribute: its square is far from the end of float32, where losses are
 
 
 @dataclass(frozen=True)
@@ -85,10 +86,16 @@ def _read_file(file: Path, config: TrainConfig) -> Iterator[Example]:
         make, needed, optional = _columns(schema, config)
         wanted = [name for name in schema.names if name in {"prompt_id", *needed, *optional}]
         _check_columns(schema, file, config, needed, wanted)
-        batches = reader.iter_batches(_BATCH_ROWS, columns=wanted)
-        rows = (row for batch in batches for row in batch.to_pylist())
-        for i, row in enumerate(rows):
-            yield make(row, f"{file.name} row {i}", config)
+        for i, row in enumerate(_rows(reader, wanted, file)):
+            yield make(row, f"{file} row {i}", config)
+
+
+def _rows(reader: pq.ParquetFile, columns: list[str], file: Path) -> Iterator[dict[str, Any]]:
+    try:
+        for batch in reader.iter_batches(_BATCH_ROWS, columns=columns):
+            yield from batch.to_pylist()
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(f"{file}: not a whole parquet file: {error}") from None
 
 
 Make = Callable[[dict[str, Any], str, TrainConfig], Example]
@@ -97,7 +104,7 @@ _STEP_TARGETS = {"hard": "labels", "soft": "values", "ratings": "ratings"}
 
 def _columns(schema: pa.Schema, config: TrainConfig) -> tuple[Make, list[str], list[str]]:
     """How rows are read, the columns they must have, and those they may have."""
-    if config.objective == "bt" and "scores" in schema.names:
+    if config.objective == "bt" and "completions" in schema.names and "chosen" not in schema.names:
         return _ranking, ["prompt", "completions", "scores"], []
     if config.objective == "bt":
         return _preference, ["prompt", "chosen", "rejected"], ["margin", "soft"]
@@ -131,7 +138,9 @@ def _is_number(kind: pa.DataType) -> bool:
 
 
 def _is_text(kind: pa.DataType) -> bool:
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    if pa.types.is_dictionary(kind):
+        return _is_text(kind.value_type)
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
 
 
 def _is_message(kind: pa.DataType) -> bool:
@@ -140,7 +149,7 @@ def _is_message(kind: pa.DataType) -> bool:
 
 def _list_of(check: Callable[[pa.DataType], bool]) -> Callable[[pa.DataType], bool]:
     def is_list(kind: pa.DataType) -> bool:
-        known = pa.types.is_list(kind) or pa.types.is_large_list(kind)
+        known = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
         return known and (pa.types.is_null(kind.value_type) or check(kind.value_type))
 
     return is_list
@@ -169,6 +178,8 @@ def _preference(row: dict[str, Any], where: str, config: TrainConfig) -> Example
     if config.loss == "plackett-luce" and target not in (0.0, 0.5, 1.0):
         raise InputError(f"{where}: soft: {target} is no order of the two; use loss: pairs")
     margin = config.margin_scale * _finite(row.get("margin") or 0.0, f"{where}: margin")
+    if margin < 0:
+        raise InputError(f"{where}: margin {row['margin']!r} is negative; swap chosen and rejected")
     if margin and target <= 0.5:
         raise InputError(f"{where}: margin {row['margin']!r}, but soft {target} does not prefer chosen")
     messages = read_messages(row["prompt"], where)
@@ -184,12 +195,13 @@ def _ranking(row: dict[str, Any], where: str, config: TrainConfig) -> Example:
     if len(set(texts)) < len(texts):
         raise InputError(f"{where}: the same completion stands twice; remove one of them")
     scores = _parallel(row["scores"], texts, f"{where}: scores")
+    targets = tuple(_finite(score, f"{where}: score {i}") for i, score in enumerate(scores))
     return Example(
         where,
         read_prompt_id(row, messages),
         messages,
         tuple((text,) for text in texts),
-        tuple(_finite(score, f"{where}: score {i}") for i, score in enumerate(scores)),
+        targets,
     )
 
 
@@ -207,7 +219,8 @@ def _stepwise(row: dict[str, Any], where: str, config: TrainConfig) -> Example:
     name = _STEP_TARGETS[config.prm_target]
     check = _rating if config.prm_target == "ratings" else _share
     targets = _parallel(row[name], steps, f"{where}: {name}")
-    weights = _parallel(row.get("confidences") or [None] * len(steps), steps, f"{where}: confidences")
+    given = row.get("confidences")
+    weights = [None] * len(steps) if given is None else _parallel(given, steps, f"{where}: confidences")
     return Example(
         where,
         read_prompt_id(row, messages),
@@ -238,8 +251,8 @@ def _parallel(values: list[Any] | None, texts: list[str], where: str) -> list[An
 
 
 def _finite(value: float | None, where: str) -> float:
-    if value is None or not isfinite(value):
-        raise InputError(f"{where}: {value!r} is not a finite number")
+    if value is None or not abs(value) <= LARGEST:
+        raise InputError(f"{where}: {value!r} is not a finite number of at most {LARGEST:.0e}")
     return float(value)
 
 
@@ -257,14 +270,14 @@ def _share(value: float, where: str) -> float:
 
 def read_messages(value: list[Message] | None, where: str) -> tuple[Message, ...]:
     """A prompt: role and content of one or more messages."""
-    if not value or not all(m.get("role") and m.get("content") is not None for m in value):
+    if not value or not all(m and m.get("role") and m.get("content") is not None for m in value):
         raise InputError(f"{where}: prompt must be a list of messages with role and content")
     return tuple({"role": m["role"], "content": m["content"]} for m in value)
 
 
 def read_answer(value: list[Message] | None, where: str) -> str:
     """The text of a completion: one assistant message that is not empty."""
-    if not value or len(value) != 1 or value[0].get("role") != "assistant":
+    if not value or len(value) != 1 or not value[0] or value[0].get("role") != "assistant":
         raise InputError(f"{where}: must be a list of exactly one assistant message")
     if not value[0].get("content"):
         raise InputError(f"{where}: the completion is empty; remove the row")

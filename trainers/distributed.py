@@ -3,7 +3,9 @@
 Every process plans the same steps and packs the same rows, and takes each `size`-th row. All forward and
 backward passes run on all processes at once (their weights are shards that are gathered layer by layer,
 FSDP2), so a process that is short of a row takes `FILLER`. A row's loss is already divided by the step's
-total weight, so gradients are summed over processes, never averaged."""
+total weight, so gradients are summed over processes, never averaged; they are exchanged after each row,
+which keeps them in shards. Losses are those of one process up to rounding, unless adapters have dropout: each
+process draws masks of its own."""
 
 from __future__ import annotations
 
@@ -20,6 +22,8 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
+
+from store.errors import InputError
 
 from .memory import decoder_layers
 from .network import Network
@@ -48,7 +52,7 @@ class Ranks:
 
     def collect(self, parts: list[Any], n: int) -> list[Any]:
         """What the processes made of their shares of `n` rows, in the order of the rows, on each of them."""
-        if self.size == 1:
+        if self.size == 1 or not n:
             return parts
         shares: list[list[Any]] = [[] for _ in range(self.size)]
         dist.all_gather_object(shares, parts)
@@ -58,6 +62,20 @@ class Ranks:
         if self.size > 1:
             dist.all_reduce(value)
         return value
+
+    def check_same(self, what: Any) -> None:
+        """InputError where a process sees other data, settings or progress than the main one: they would
+        train different steps, or wait for each other for ever."""
+        if self.size == 1:
+            return
+        found: list[Any] = [None] * self.size
+        dist.all_gather_object(found, what)
+        others = [rank for rank, seen in enumerate(found) if seen != found[0]]
+        if others:
+            raise InputError(
+                f"process {others[0]} has other data or settings than process 0, or does not see the same "
+                "output folder; give all processes the same files and one shared output"
+            )
 
     def wait(self) -> None:
         if self.size > 1:
@@ -71,10 +89,11 @@ def ranks(device: torch.device, mixed: bool) -> Iterator[Ranks]:
     launched = "RANK" in os.environ and "WORLD_SIZE" in os.environ
     backend = "nccl" if device.type == "cuda" else "gloo"
     if launched:
-        if device.type == "cuda":
-            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+        own = torch.device("cuda", int(os.environ["LOCAL_RANK"])) if device.type == "cuda" else None
+        if own is not None:
+            torch.cuda.set_device(own)
         if not dist.is_initialized():  # once: processes do not meet a second time in the same store
-            dist.init_process_group(backend)
+            dist.init_process_group(backend, device_id=own)
             atexit.register(dist.destroy_process_group)
         yield Ranks(dist.get_rank(), dist.get_world_size(), _mesh(device))
     elif mixed and device.type == "cuda" and not dist.is_initialized():  # else it is another's group

@@ -35,7 +35,7 @@ def resampled(units: Sequence[Unit], heads: int, seed: int) -> list[Unit]:
         name = fingerprint([unit])
         rng = np.random.default_rng(derived_seed("bootstrap", seed, name, seen[name]))
         seen[name] += 1
-        copies = np.tile(rng.poisson(1.0, heads).astype(np.float32), (len(unit.items), 1))
+        copies = np.broadcast_to(rng.poisson(1.0, heads).astype(np.float32), (len(unit.items), heads))
         found.append(replace(unit, items=replace(unit.items, copies=copies)))
     return found
 
@@ -46,6 +46,7 @@ def aggregate(
     """(E, ...) values of E members → (...). With `mean` and `std` (E,) of each member, members are
     standardised first and the result is in standard deviations; leave them out for probabilities, which
     share a scale."""
+    assert (mean is None) == (std is None)
     if mean is not None and std is not None:
         shape = (-1, *[1] * (members.ndim - 1))
         scale = np.where(std > 0, std, 1)  # a member that says one thing of everything has no scale to remove

@@ -33,7 +33,7 @@ class Items:
         return len(self.member)
 
     def to(self, device: torch.device) -> Items:
-        return Items(*(torch.from_numpy(getattr(self, f.name)).to(device) for f in fields(self)))
+        return Items(*(torch.tensor(getattr(self, f.name), device=device) for f in fields(self)))
 
     def summed(self, cost: Tensor) -> Tensor:
         """Costs (N, H) of the items under each head → their weighted sum, averaged over heads."""
@@ -41,16 +41,19 @@ class Items:
 
 
 def make_items(member: Any, target: Any, weight: Any = 1.0, margin: Any = 0.0) -> Items:
-    """Items of `member` (N, M), or (N,) for single labels; `target` (N, T) or (N,); the others may be
-    scalars. Every head sees each of them once."""
-    members, targets = np.asarray(member, np.int64), np.asarray(target, np.float32)
+    """Items of `member` (N, M), or (N,) for single labels; `target` (N, T), (N,) or a scalar; the others (N,)
+    or scalars. Every head sees each of them once. Scalars are repeated without a copy: a set of solutions
+    labelled on every token has as many items as tokens."""
+    members, targets = np.asarray(member, np.int32), np.asarray(target, np.float32)
     n = len(members)
+    if targets.ndim == 0:
+        targets = np.broadcast_to(targets, (n,))
     return Items(
-        members.reshape(n, -1) if n else np.zeros((0, 1), np.int64),
+        members.reshape(n, -1) if n else np.zeros((0, 1), np.int32),
         targets.reshape(n, -1) if n else np.zeros((0, 1), np.float32),
-        np.broadcast_to(np.asarray(weight, np.float32), (n,)).copy(),
-        np.broadcast_to(np.asarray(margin, np.float32), (n,)).copy(),
-        np.ones((n, 1), np.float32),
+        np.broadcast_to(np.asarray(weight, np.float32), (n,)),
+        np.broadcast_to(np.asarray(margin, np.float32), (n,)),
+        np.broadcast_to(np.float32(1), (n, 1)),
     )
 
 
@@ -70,7 +73,7 @@ def join_items(parts: Iterable[tuple[Items, int]]) -> Items:
 
 
 def _shifted(member: np.ndarray, before: int) -> np.ndarray:
-    return np.where(member < 0, -1, member + before)
+    return np.where(member < 0, -1, member.astype(np.int64) + before)
 
 
 def _widen(table: np.ndarray, width: int, filler: float) -> np.ndarray:

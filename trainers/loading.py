@@ -138,18 +138,22 @@ def _load_part(auto: Any, source: str, revision: str | None) -> Any:
 
 def _refuse_unsupported(config: Any, source: str) -> None:
     """Window, chunk and recurrent layers read what stands before a token in the row, not what is above it in
-    the tree; a cap on attention scores is nothing that every backend has."""
+    the tree; a cap on attention scores is nothing that every backend has; LongRoPE turns every token by what
+    the longest conversation of the row needs."""
     text = config.get_text_config()
-    kinds = set(getattr(text, "layer_types", None) or ["full_attention"]) - {"full_attention"}
-    window = getattr(text, "sliding_window", None) and getattr(text, "use_sliding_window", True)
-    capped = getattr(text, "attn_logit_softcapping", None)
-    if kinds or window or capped:
-        found = ", ".join(sorted(kinds)) or (
-            f"a sliding window of {text.sliding_window}" if window else f"attention scores capped at {capped}"
-        )
+    found = [
+        kind for kind in dict.fromkeys(getattr(text, "layer_types", None) or []) if kind != "full_attention"
+    ]
+    if getattr(text, "sliding_window", None) and getattr(text, "use_sliding_window", True) and not found:
+        found.append(f"a sliding window of {text.sliding_window}")
+    if capped := getattr(text, "attn_logit_softcapping", None):
+        found.append(f"attention scores capped at {capped}")
+    if "longrope" in str(getattr(text, "rope_parameters", None)):
+        found.append("LongRoPE positions")
+    if found:
         raise InputError(
-            f"{source}: {config.model_type} has {found}; tree packing needs full attention in every layer, "
-            "as in Llama, Qwen2, Qwen3, Gemma or OLMo 2"
+            f"{source}: {config.model_type} has {', '.join(found)}; tree packing needs full attention and "
+            "the same positions in every layer, as in Llama, Qwen2, Qwen3, Gemma or OLMo 2"
         )
 
 

@@ -33,7 +33,16 @@ from .losses import choose_loss
 from .model import RewardModel
 from .pack import Row, pack
 from .plan import Plan, make_plan, rate
-from .resume import find_progress, load_best, load_point, save_best, save_point
+from .resume import (
+    differing,
+    find_progress,
+    load_best,
+    load_point,
+    remove_points,
+    save_best,
+    save_point,
+    work_folder,
+)
 from .saving import MANIFEST
 from .split import whole_units
 from .step import backward
@@ -83,8 +92,12 @@ def train(config: TrainConfig, progress: Report | None = None) -> TrainResult:
     with ranks(device, mixed=config.dtype != "float32") as among:
         model = open_base(config, device, derived_seed("head", config.seed))
         plan = make_plan(config, model)
-        if (config.output / MANIFEST).exists():
+        finished = (config.output / MANIFEST).exists()
+        among.check_same((plan.key, finished))
+        if finished:
             record = _finished_record(plan)
+            if among.main:  # killed when its model was in place already
+                remove_points(work_folder(config), plan.key)
         elif config.output.exists() and (not config.output.is_dir() or any(config.output.iterdir())):
             raise InputError(f"{config.output}: exists and is no finished training; choose another output")
         else:
@@ -95,9 +108,8 @@ def train(config: TrainConfig, progress: Report | None = None) -> TrainResult:
 def _finished_record(plan: Plan) -> dict[str, Any]:
     saved = json.loads((plan.config.output / MANIFEST).read_text())
     if saved["key"] != plan.key:
-        raise InputError(
-            f"{plan.config.output}: holds a model of other settings or data; choose another output"
-        )
+        what = differing(saved["settings"], plan.config.key_settings())
+        raise InputError(f"{plan.config.output}: holds a model of other {what}; choose another output")
     return saved["record"]
 
 
@@ -107,11 +119,11 @@ class _Trainer:
     def __init__(self, plan: Plan, model: RewardModel, among: Ranks, report: Report) -> None:
         self.plan, self.config, self.model, self.among, self.report = plan, plan.config, model, among, report
         self.loss = choose_loss(self.config)
-        self.work = self.config.output.with_name(self.config.output.name + ".partial")
+        self.rows: list[Row] = []  # of the next step
+        self.work = work_folder(self.config)
         self.work.mkdir(parents=True, exist_ok=True)
-        self.done = find_progress(self.work, plan.key)
-        if among.main:
-            self.logs = Logs(self.config, self.work, self.done, model, plan.key, devices=among.size)
+        self.done = find_progress(self.work, plan.key, self.config.key_settings())
+        among.check_same((self.done.step, len(self.done.evals)))
         self.network, self.adapted = build(self.config, model, among)
         self.trained = [p for p in self.network.parameters() if p.requires_grad]
         self.optimizer = torch.optim.AdamW(
@@ -119,6 +131,8 @@ class _Trainer:
         )
         if self.done.step:
             load_point(self.work, self.done, self.network, self.optimizer)
+        if among.main:
+            self.logs = Logs(self.config, self.work, self.done, model, plan.key, devices=among.size)
 
     def run(self) -> dict[str, Any]:
         try:
@@ -128,7 +142,14 @@ class _Trainer:
                 if due:
                     self._evaluate()
                 if due or self.done.step % self.config.checkpoint_every == 0:
-                    save_point(self.work, self.done, self.network, self.optimizer, self.among)
+                    save_point(
+                        self.work,
+                        self.done,
+                        self.config.key_settings(),
+                        self.network,
+                        self.optimizer,
+                        self.among,
+                    )
             return self._finish()
         except BaseException:
             if self.among.main:
@@ -141,19 +162,26 @@ class _Trainer:
 
     def _step(self) -> None:
         started = time.monotonic()
-        rows = pack(self.plan.trees(self.done.step), self.config.row_tokens)
+        rows = self.rows or self._pack(self.done.step)
         lr = rate(self.done.step, self.plan.steps, self.config)
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         part = backward(self.network, rows, self.loss, self.config.lm_coef, self.among, self._draw_dropout)
         loss = self.among.sum(part)
+        self.rows = self._pack(self.done.step + 1)  # while a GPU is still busy with this step
         norm = _whole(torch.nn.utils.clip_grad_norm_(self.trained, self.config.clip)).double()
         loss_value, norm_value = torch.stack([loss, norm]).tolist()  # the step's only wait for a GPU
         if not np.isfinite([loss_value, norm_value]).all():
             raise InputError(self._blame(rows))
+        for weight in self.trained:  # none without optimiser state, which a resume point has to have
+            if weight.grad is None:  # a language-model head before the first right completion
+                weight.grad = torch.zeros_like(weight)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self._record(rows, loss_value, norm_value, lr, time.monotonic() - started)
+
+    def _pack(self, step: int) -> list[Row]:
+        return pack(self.plan.trees(step), self.config.row_tokens) if step < self.plan.steps else []
 
     def _draw_dropout(self) -> None:
         """The draws hang on the step, so resume points need no generator's state."""

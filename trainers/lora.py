@@ -28,6 +28,11 @@ def add_lora(model: RewardModel, settings: Lora, seed: int) -> Any:
     except ImportError:
         raise InputError("lora: peft is not installed; pip install peft, or leave lora out") from None
     names = {n.rpartition(".")[2] for n, m in model.hf.base_model.named_modules() if isinstance(m, nn.Linear)}
+    if not names or any(p.ndim > 2 for p in model.hf.base_model.parameters()):
+        kind = model.hf.config.model_type
+        raise InputError(
+            f"lora: {kind} has weights outside linear layers (experts), which it would leave out"
+        )
     lora = LoraConfig(
         task_type=TaskType.TOKEN_CLS if model.head.per_token else TaskType.SEQ_CLS,
         r=settings.rank,

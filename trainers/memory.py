@@ -4,8 +4,9 @@
                 products and of attention are kept, which are most of the time and less of the memory
     full        the backward pass repeats each layer; only the layers' inputs are kept
 
-Both give the gradients of keeping everything. Layers keep their places and names, so weights are saved and
-sharded as before."""
+Both give the gradients of keeping everything. Of `selective`, FlexAttention outside compiled layers is an
+exception: its kernel runs again, since a policy cannot see into code that is compiled by itself. Layers keep
+their places and names, so weights are saved and sharded as before."""
 
 from __future__ import annotations
 
@@ -38,9 +39,8 @@ _KEPT = {
     _aten._scaled_dot_product_flash_attention_for_cpu.default,
     torch.ops.torch_attn._varlen_attn.default,
     torch.ops.higher_order.flex_attention,
-    torch.ops.higher_order.inductor_compiled_code,  # flex attention, once it is compiled
 }
-_RECOMPILE_LIMIT = 32  # four lengths of rows, with and without gradients, and room for a change of layers
+_RECOMPILE_LIMIT = 32  # eight lengths of rows, with and without gradients, and room for a change of layers
 
 
 def decoder_layers(hf: Any) -> list[nn.Module]:

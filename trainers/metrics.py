@@ -60,7 +60,7 @@ def _by_group(groups: Sequence[str]) -> Iterator[Floats]:
 
 
 def ece(probabilities: Floats, labels: Floats, bins: int = 10) -> float:
-    at = np.minimum((probabilities * bins).astype(int), bins - 1)
+    at = np.clip((probabilities * bins).astype(int), 0, bins - 1)  # mean - std of an ensemble may be below 0
     gaps = [abs(probabilities[at == b].sum() - labels[at == b].sum()) for b in range(bins)]
     return float(sum(gaps) / len(labels))
 

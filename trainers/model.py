@@ -16,6 +16,7 @@ from .config import Objective
 from .heads import Head
 from .pack import Row
 from .tokenize import Codec
+from .upload import upload
 
 EXTRAS = "rewardsmith"  # our entry in config.json
 _SAMPLED = 1024  # values of each tensor that go into the weights' fingerprint
@@ -55,14 +56,14 @@ class RewardModel:
 
     def read(self, hidden: Tensor, row: Row) -> Tensor:
         """`outputs` from what `hidden` gave."""
-        labelled = hidden.index_select(0, torch.from_numpy(row.index).to(self.device))
+        labelled = hidden.index_select(0, upload(row.index, self.device))
         return self.head.outputs(self.hf.score(labelled.float()))
 
     def hidden(self, row: Row) -> Tensor:
         """(tokens, width): the last hidden state of every token, filler behind the row included."""
         if self.compiled or self.backend.fixed:
             row = fill(row, fixed_length(len(row), self.row_tokens))
-        tokens, depth = (torch.from_numpy(a).to(self.device) for a in (row.tokens, row.depth))
+        tokens, depth = (upload(array, self.device) for array in (row.tokens, row.depth))
         with self.precision():
             extra = self.backend.inputs(row, self.device)
             out = self.hf.base_model(

@@ -14,7 +14,7 @@ from itertools import groupby
 import numpy as np
 
 from .items import Items, join_items, make_items
-from .trees import Tree, build_tree, tree_size
+from .trees import Tree, TreeSize, build_tree, tree_size
 from .units import Unit
 
 
@@ -61,9 +61,13 @@ def make_trees(group: Sequence[Unit], budget: int) -> list[LabelledTree]:
     if tree_size([p for u in group for p in u.paths]) <= budget:
         return [_labelled(list(group))]
     parts: list[list[Unit]] = [[]]
+    size = TreeSize()
     for unit in [part for u in group for part in _fitting(u, budget)]:
-        if parts[-1] and tree_size([p for u in [*parts[-1], unit] for p in u.paths]) > budget:
+        size.add(unit.paths)
+        if parts[-1] and size.tokens > budget:
             parts.append([])
+            size = TreeSize()
+            size.add(unit.paths)
         parts[-1].append(unit)
     return [_labelled(part) for part in parts]
 
@@ -78,7 +82,7 @@ def _fitting(unit: Unit, budget: int) -> list[Unit]:
             unit.where,
             unit.prompt_id,
             (path,),
-            np.zeros(len(labels), np.int64),
+            np.zeros(len(labels), np.int32),
             unit.at[labels],
             make_items([], []),
             unit,
@@ -100,17 +104,32 @@ def _labelled(units: list[Unit]) -> LabelledTree:
 
 def pack(trees: Iterable[LabelledTree], budget: int) -> list[Row]:
     """First-fit-decreasing; equal sizes keep their order. A tree above the budget gets a row of its own."""
-    bins: list[list[LabelledTree]] = []
-    room: list[int] = []
-    for tree in sorted(trees, key=len, reverse=True):
-        fit = next((i for i, free in enumerate(room) if free >= len(tree)), None)
-        if fit is None:
-            bins.append([])
-            room.append(budget)
-            fit = len(bins) - 1
-        bins[fit].append(tree)
-        room[fit] -= len(tree)
+    ordered = sorted(trees, key=len, reverse=True)
+    found = first_fit([min(len(tree), budget) for tree in ordered], budget)
+    bins: list[list[LabelledTree]] = [[] for _ in range(max(found, default=-1) + 1)]
+    for tree, i in zip(ordered, found, strict=True):
+        bins[i].append(tree)
     return [make_row(trees) for trees in bins]
+
+
+def first_fit(sizes: Sequence[int], room: int) -> list[int]:
+    """For each size in turn, the first row with that much room left, of rows that have `room` each.
+
+    The rows are leaves of a binary tree whose nodes hold the most room below them, so that a search takes
+    O(log n) steps: node i has the children 2i and 2i + 1."""
+    n = 1 << max(0, len(sizes) - 1).bit_length()
+    most = [room] * (2 * n)
+    found: list[int] = []
+    for size in sizes:
+        node = 1
+        while node < n:
+            node = 2 * node + (most[2 * node] < size)
+        found.append(node - n)
+        most[node] -= size
+        while node > 1:
+            node //= 2
+            most[node] = max(most[2 * node], most[2 * node + 1])
+    return found
 
 
 def make_row(trees: Sequence[LabelledTree]) -> Row:

@@ -21,9 +21,8 @@ from .ensemble import resampled
 from .evaluate import pack_all
 from .model import RewardModel
 from .pack import LabelledTree, Row, group_by_prompt, make_trees
-from .units import fingerprint, make_units
+from .units import Unit, fingerprint, make_units
 
-Group = list[LabelledTree]
 _CALIBRATION_UNITS = 512  # training units that give reward mean and deviation where nothing is held out
 
 
@@ -35,7 +34,7 @@ class Plan:
 
     config: TrainConfig
     key: str
-    groups: list[Group]
+    groups: list[list[Unit]]
     schedule: list[np.ndarray]
     epoch_ends: list[int]
     eval_rows: list[Row]
@@ -48,8 +47,9 @@ class Plan:
         return len(self.schedule)
 
     def trees(self, step: int) -> list[LabelledTree]:
-        """What 0-based `step` trains on."""
-        return [tree for i in self.schedule[step] for tree in self.groups[i]]
+        """What 0-based `step` trains on; built when it is asked for, since all trees together are large."""
+        budget = self.config.row_tokens
+        return [tree for i in self.schedule[step] for tree in make_trees(self.groups[i], budget)]
 
     def epoch(self, step: int) -> float:
         """Epochs that are over after `step` steps."""
@@ -64,12 +64,21 @@ class Plan:
 def make_plan(config: TrainConfig, model: RewardModel) -> Plan:
     """Read, tokenise, group and pack; stops at the first bad row."""
     examples = read_examples(config.data, config)
+    n_rows = len(examples)
     if config.eval_data:
         held_out = read_examples(config.eval_data, config)
+        prompts = {e.prompt_id for e in held_out}
+        examples = [
+            e for e in examples if e.prompt_id not in prompts
+        ]  # held-out numbers are of unseen prompts
+        leaked = n_rows - len(examples)
     else:
         examples, held_out = split_by_prompt(examples, config.eval_fraction)
+        leaked = 0
     limit = min(config.max_tokens or model.max_positions, model.max_positions, config.row_tokens)
     units, counts = make_units(examples, model.codec, config, limit)
+    if leaked:
+        counts |= {"rows": n_rows, "held_out_prompt": leaked}
     if not units:
         raise InputError(f"{config.data[0]}: no usable row, {counts}; raise max_tokens or row_tokens")
     units = resampled(units, config.heads, config.seed)
@@ -77,8 +86,9 @@ def make_plan(config: TrainConfig, model: RewardModel) -> Plan:
     at_last = config.model_copy(update={"orm_target": "last"})
     eval_units, eval_counts = make_units(held_out, model.codec, at_last, limit)
     eval_rows = pack_all(eval_units, config.row_tokens)
-    groups = [make_trees(group, config.row_tokens) for group in group_by_prompt(units)]
-    sizes = np.array([sum(map(len, group)) for group in groups])
+    calibrating = eval_units or _some(examples, units, model, at_last, limit)
+    groups = group_by_prompt(units)
+    sizes = _sizes(groups, config)
     epochs = [batches(sizes, config, epoch) for epoch in range(config.epochs)]
     data = [fingerprint(units), fingerprint(eval_units), model.codec.fingerprint, model.weights_fingerprint()]
     return Plan(
@@ -88,10 +98,19 @@ def make_plan(config: TrainConfig, model: RewardModel) -> Plan:
         [step for epoch in epochs for step in epoch],
         np.cumsum([len(epoch) for epoch in epochs]).tolist(),
         eval_rows,
-        eval_rows or pack_all(units[:_CALIBRATION_UNITS], config.row_tokens),
+        eval_rows or pack_all(calibrating, config.row_tokens),
         counts,
         eval_counts,
     )
+
+
+def _some(
+    examples: Sequence[Example], units: Sequence[Unit], model: RewardModel, config: TrainConfig, limit: int
+) -> list[Unit]:
+    """A part of the training units, labelled as held-out ones are."""
+    prompts = {unit.prompt_id for unit in units[:_CALIBRATION_UNITS]}
+    made, _ = make_units([e for e in examples if e.prompt_id in prompts], model.codec, config, limit)
+    return made[:_CALIBRATION_UNITS]
 
 
 def split_by_prompt(examples: Sequence[Example], fraction: float) -> tuple[list[Example], list[Example]]:
@@ -99,6 +118,13 @@ def split_by_prompt(examples: Sequence[Example], fraction: float) -> tuple[list[
     prompts = sorted({e.prompt_id for e in examples}, key=lambda p: (derived_seed("held out", p), p))
     held = set(prompts[: max(1, round(fraction * len(prompts)))] if fraction else [])
     return [e for e in examples if e.prompt_id not in held], [e for e in examples if e.prompt_id in held]
+
+
+def _sizes(groups: Sequence[Sequence[Unit]], config: TrainConfig) -> np.ndarray:
+    """Packed tokens of each group, where steps are measured in tokens."""
+    if config.batch_tokens is None:
+        return np.zeros(len(groups), np.int64)
+    return np.array([sum(map(len, make_trees(group, config.row_tokens))) for group in groups])
 
 
 def batches(sizes: np.ndarray, config: TrainConfig, epoch: int) -> list[np.ndarray]:

@@ -31,6 +31,7 @@ from torch.distributed.checkpoint.state_dict import (
 
 from store.errors import InputError
 
+from .config import TrainConfig
 from .distributed import Ranks
 from .evaluate import Metrics
 from .network import Network
@@ -56,22 +57,48 @@ class Progress:
     n_path_tokens: int = 0
 
 
-def find_progress(work: Path, key: str) -> Progress:
+def work_folder(config: TrainConfig) -> Path:
+    return config.output.with_name(config.output.name + ".partial")
+
+
+def find_progress(work: Path, key: str, settings: dict[str, Any]) -> Progress:
     """How far an interrupted run of the same key came; a fresh Progress where there is none."""
-    points = sorted(work.glob("point-*[0-9]"))
-    if not points:
+    saved = _last_progress(work)
+    if saved is None:
         return Progress(key)
-    progress = Progress(**json.loads((points[-1] / _PROGRESS).read_text()))
-    if progress.key != key:
+    if saved["progress"]["key"] != key:
         raise InputError(
-            f"{work}: holds an interrupted run with other settings, model or data; "
+            f"{work}: holds an interrupted run with other {differing(saved['settings'], settings)}; "
             "delete the folder or choose another output"
         )
-    return progress
+    return Progress(**saved["progress"])
+
+
+def remove_points(work: Path, key: str) -> None:
+    """Delete what a run of this key left."""
+    saved = _last_progress(work)
+    if saved is not None and saved["progress"]["key"] == key:
+        shutil.rmtree(work)
+
+
+def differing(old: dict[str, Any], new: dict[str, Any]) -> str:
+    """What makes two runs different, for an error message."""
+    names = sorted(name for name in old | new if old.get(name) != new.get(name))
+    return f"settings ({', '.join(names)})" if names else "data, model or tokenizer"
+
+
+def _last_progress(work: Path) -> dict[str, Any] | None:
+    points = sorted(work.glob("point-*[0-9]"))
+    return json.loads((points[-1] / _PROGRESS).read_text()) if points else None
 
 
 def save_point(
-    work: Path, progress: Progress, network: Network, optimizer: torch.optim.Optimizer, among: Ranks
+    work: Path,
+    progress: Progress,
+    settings: dict[str, Any],
+    network: Network,
+    optimizer: torch.optim.Optimizer,
+    among: Ranks,
 ) -> None:
     """Write the point, then delete what it makes superfluous."""
     state = {
@@ -79,7 +106,7 @@ def save_point(
         "optimizer": get_optimizer_state_dict(network, optimizer, options=_TRAINED),
     }
     point = _point(work, progress)
-    _write(point, state, among, progress)
+    _write(point, state, among, {"progress": asdict(progress), "settings": settings})
     if among.main:
         for old in {*work.glob("point-*"), *work.glob("best-*")} - {point, _best(work, progress)}:
             shutil.rmtree(old)
@@ -117,7 +144,7 @@ def _set_weights(network: Network, weights: dict[str, Any]) -> None:
     set_model_state_dict(network, weights, options=StateDictOptions(strict=False, ignore_frozen_params=True))
 
 
-def _write(folder: Path, state: dict[str, Any], among: Ranks, progress: Progress | None = None) -> None:
+def _write(folder: Path, state: dict[str, Any], among: Ranks, facts: dict[str, Any] | None = None) -> None:
     partial = folder.with_suffix(".tmp")
     if among.main:
         shutil.rmtree(partial, ignore_errors=True)
@@ -125,8 +152,8 @@ def _write(folder: Path, state: dict[str, Any], among: Ranks, progress: Progress
     with _unwarned():
         dcp.save(state, checkpoint_id=partial, no_dist=not torch.distributed.is_initialized())
     if among.main:
-        if progress is not None:
-            _write_text(partial / _PROGRESS, json.dumps(asdict(progress)))
+        if facts is not None:
+            _write_text(partial / _PROGRESS, json.dumps(facts))
         shutil.rmtree(folder, ignore_errors=True)  # that of an attempt which was killed before its point
         os.replace(partial, folder)
     among.wait()

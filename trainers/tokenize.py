@@ -9,13 +9,15 @@ A conversation is three parts, each tokenised on its own and joined as ids:
 `before` and `after` come from rendering the conversation once with a marker in the place of the completion,
 so `before + completion + after` is the text the template renders for the whole conversation. A boundary is an
 index into the ids, never a token that is searched for, so no separator can be merged away or forged. The
-fingerprint of a fixed sample goes into the checkpoint and is checked when it is loaded: another tokenizer or
-template would score silently wrong."""
+fingerprint of template and vocabulary goes into the checkpoint and is checked when it is loaded: another
+tokenizer or template would score silently wrong."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -27,7 +29,10 @@ Message = dict[str, str]
 Ids = np.ndarray  # int32, one dimension
 
 _MARKER = "\u2460completion\u2460"  # survives the trimming and splitting that templates do
-_SAMPLE_MESSAGES = [{"role": "user", "content": "A café sells 12 cups at 3.50 each.\n\nHow much is that?"}]
+_SYSTEM = {"role": "system", "content": "Think aloud."}
+_USER = {"role": "user", "content": "A café sells 12 cups at 3.50 each.\n\nHow much is that?"}
+_ASSISTANT = {"role": "assistant", "content": "Do you want\nall of them?"}
+_SAMPLES = ([_USER], [_SYSTEM, _USER], [_USER, _ASSISTANT, _USER], [_SYSTEM, _USER, _ASSISTANT, _USER])
 _SAMPLE_STEPS = ["12 * 3.50 = 42.\n", "  So: \\boxed{42}\n", "\nThe answer is 42."]
 PAD_TOKEN = "<|rewardsmith_pad|>"
 
@@ -56,10 +61,25 @@ class Codec:
         self._segments: dict[str, Ids] = {}
         self._frames: dict[str, tuple[Ids, Ids]] = {}
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
-        sample = self.encode(_SAMPLE_MESSAGES, _SAMPLE_STEPS)
-        return content_id(sample.ids.tolist(), sample.ends.tolist())
+        """Of all that ids depend on: the template's text, what it writes for several conversations (which
+        special tokens it is given counts too), the vocabulary with its ids, and the merges."""
+        template = self.tokenizer.chat_template.replace("\r\n", "\n")  # as it is read back from a file
+        samples = [self._sample(messages) for messages in _SAMPLES]
+        return content_id(template, samples, sorted(self.tokenizer.get_vocab().items()), self._merges())
+
+    def _sample(self, messages: Sequence[Message]) -> list[list[int]] | None:
+        try:
+            found = self.encode(messages, _SAMPLE_STEPS)
+        except InputError:  # e.g. of a template without system messages
+            return None
+        return [found.ids.tolist(), found.ends.tolist()]
+
+    def _merges(self) -> Any:
+        if not self.tokenizer.is_fast:
+            return None
+        return json.loads(self.tokenizer.backend_tokenizer.to_str())["model"].get("merges")
 
     def encode(self, messages: Sequence[Message], segments: Sequence[str]) -> Encoded:
         before, after = self._frame(messages)
@@ -67,6 +87,18 @@ class Codec:
         ids = np.concatenate([before, *parts, after])
         ends = len(before) + np.cumsum([len(part) for part in parts], dtype=np.int32) - 1
         return Encoded(ids, len(before), ends)
+
+    def encode_whole(self, messages: Sequence[Message], segments: Sequence[str]) -> Encoded:
+        """As a completion that is one segment; `ends` are then the tokens that hold the segments' last
+        characters."""
+        text = "".join(segments)
+        whole = self.encode(messages, [text])
+        if len(segments) == 1:
+            return whole
+        spans = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
+        starts = np.array([start for start, _ in spans])
+        ends = np.searchsorted(starts, np.cumsum([len(segment) for segment in segments])) - 1
+        return Encoded(whole.ids, whole.n_prompt, (whole.n_prompt + ends).astype(np.int32))
 
     def warm(self, texts: Sequence[str]) -> None:
         """Tokenise many segments in one parallel call; `encode` then finds them ready."""
@@ -76,6 +108,10 @@ class Codec:
             self._segments.update(
                 (text, np.array(ids, np.int32)) for text, ids in zip(new, batch, strict=True)
             )
+
+    def forget(self) -> None:
+        """Gives back the memory of the segments once their conversations are encoded."""
+        self._segments.clear()
 
     def _segment(self, text: str) -> Ids:
         if text not in self._segments:
@@ -127,7 +163,10 @@ def ensure_pad_token(tokenizer: Any) -> None:
 def _without_date(template: str, where: str) -> str:
     """The template with today's date switched off: it would make rewards depend on the day."""
     fixed = template.replace("strftime_now is defined", "false")
-    if "strftime_now" in template and fixed == template:
+    if fixed != template:
+        # In branches that are never reached now. Saved and read again, the template must pass as it is.
+        fixed = fixed.replace("strftime_now(", "raise_exception(")
+    if "strftime_now" in fixed:
         raise InputError(
             f"{where}: the chat template writes today's date, which changes every score; fix the date in it"
         )

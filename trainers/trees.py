@@ -10,6 +10,7 @@ and its position is its depth, as if its path stood alone in the row. Identical 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -50,6 +51,25 @@ def tree_size(paths: Sequence[Ids]) -> int:
     ordered = sorted(paths, key=lexicographic)
     shared = sum(common_prefix(a, b) for a, b in zip(ordered, ordered[1:], strict=False))
     return sum(map(len, ordered)) - shared
+
+
+class TreeSize:
+    """The `tokens` of a tree that grows path by path: a new path adds what lies behind its longest common
+    prefix with any other, which is one of its two neighbours in sorted order."""
+
+    def __init__(self) -> None:
+        self.tokens = 0
+        self._keys: list[bytes] = []
+        self._paths: list[Ids] = []
+
+    def add(self, paths: Sequence[Ids]) -> None:
+        for path in paths:
+            key = lexicographic(path)
+            at = bisect_left(self._keys, key)
+            beside = self._paths[max(0, at - 1) : at + 1]
+            self.tokens += len(path) - max((common_prefix(path, other) for other in beside), default=0)
+            self._keys.insert(at, key)
+            self._paths.insert(at, path)
 
 
 def build_tree(paths: Sequence[Ids]) -> Tree:

@@ -9,6 +9,10 @@ orm, token    one               every token behind the prompt (closing      one 
                                 tokens too, so the last one is trained)
 prm           one               the last token of each step with a label    one for each
 regression    one               its last token                              one, with a target per attribute
+
+Every row counts as an independent sample. Rows that share labelled steps (the candidates of a step tree) each
+bring their labels, so a shared step weighs as often as rows go through it, as it does where rows are trained
+one by one.
 """
 
 from __future__ import annotations
@@ -16,7 +20,8 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import groupby
 
 import numpy as np
 
@@ -58,42 +63,70 @@ class Unit:
 def make_units(
     examples: Sequence[Example], codec: Codec, config: TrainConfig, max_tokens: int
 ) -> tuple[list[Unit], dict[str, int]]:
-    """Units of the usable examples in content order, and how many rows were used or dropped, by reason."""
+    """Units of the usable examples in content order, and how many rows were used or dropped, by reason. A
+    ranking with two usable completions is used; its others are counted as `completions_` and the reason."""
     codec.warm([segment for e in examples for completion in e.completions for segment in completion])
     units: list[Unit] = []
-    counts: Counter[str] = Counter(rows=len(examples))
+    rows: Counter[str] = Counter()
+    completions: Counter[str] = Counter()
     for example in examples:
-        unit, reason = _unit(example, codec, config, max_tokens)
-        counts[reason] += 1
+        unit, reason, left_out = _unit(example, codec, config, max_tokens)
+        rows[reason] += 1
         if unit is not None:
             units.append(unit)
-    assert counts["used"] == len(units) and counts.total() == 2 * counts["rows"]
-    return sorted(units, key=lambda u: (u.prompt_id, u.sort_key())), dict(counts)
+            completions.update(f"completions_{problem}" for problem in left_out)
+    codec.forget()
+    assert rows["used"] == len(units) and rows.total() == len(examples)
+    # Sorted prompt by prompt: the keys of all units together would take more memory than the units.
+    prompts = groupby(sorted(units, key=lambda u: u.prompt_id), key=lambda u: u.prompt_id)
+    ordered = [unit for _, group in prompts for unit in sorted(group, key=Unit.sort_key)]
+    return ordered, {"rows": len(examples), **rows, **completions}
 
 
-def _unit(example: Example, codec: Codec, config: TrainConfig, max_tokens: int) -> tuple[Unit | None, str]:
+def _unit(
+    example: Example, codec: Codec, config: TrainConfig, max_tokens: int
+) -> tuple[Unit | None, str, list[str]]:
+    """The unit or why there is none, and the problems of completions that it does without."""
     encoded = [codec.encode(example.messages, segments) for segments in example.completions]
     for one in encoded:
         if one.ends[0] < one.n_prompt or (np.diff(one.ends) < 1).any():
             raise InputError(f"{example.where}: a step or completion has no tokens at all; remove the row")
-    if len({one.ids.tobytes() for one in encoded}) < len(encoded):
-        return None, "same_tokens"  # completions that the tokenizer cannot tell apart
-    # Never truncated: a cut solution under its old label is a wrong label (rlhf-book#503).
-    if max(len(one.ids) for one in encoded) > max_tokens:
-        return None, "too_long"
+    problems = _problems(encoded, max_tokens)
+    kept = [i for i, problem in enumerate(problems) if problem is None]
+    left_out = sorted((problem for problem in problems if problem), key=["same_tokens", "too_long"].index)
+    if len(kept) < min(2, len(encoded)):
+        return None, left_out[0], []
+    if left_out:
+        example = replace(
+            example,
+            completions=tuple(example.completions[i] for i in kept),
+            targets=tuple(example.targets[i] for i in kept),
+        )
+        encoded = [encoded[i] for i in kept]
     path, at, items = _LABELLERS[config.objective](example, encoded, config)
     if not items.weight.any():
-        return None, "tie" if config.objective == "bt" else "no_label"
+        return None, "tie" if config.objective == "bt" else "no_label", []
     paths = tuple(one.ids for one in encoded)
     unit = Unit(example.where, example.prompt_id, paths, path, at, items, n_prompt=encoded[0].n_prompt)
-    return unit, "used"
+    return unit, "used", left_out
+
+
+def _problems(encoded: list[Encoded], max_tokens: int) -> list[str | None]:
+    """Why each completion cannot be used, None where it can. Of those that the tokenizer cannot tell apart
+    none can: they may have different labels. None is truncated: a cut solution under its old label is a
+    wrong label (rlhf-book#503)."""
+    alike = Counter(one.ids.tobytes() for one in encoded)
+    return [
+        "same_tokens" if alike[one.ids.tobytes()] > 1 else "too_long" if len(one.ids) > max_tokens else None
+        for one in encoded
+    ]
 
 
 Labelled = tuple[np.ndarray, np.ndarray, Items]  # path and position of each label, and the items
 
 
 def _compared(example: Example, encoded: list[Encoded], config: TrainConfig) -> Labelled:
-    at = np.array([len(one.ids) - 1 for one in encoded])
+    at = np.array([len(one.ids) - 1 for one in encoded], np.int32)
     targets = np.array(example.targets, float)
     if config.loss == "plackett-luce":
         items = _order(targets if example.is_ranking else np.array([targets[0], 1 - targets[0]]), config)
@@ -103,7 +136,7 @@ def _compared(example: Example, encoded: list[Encoded], config: TrainConfig) -> 
         items = make_items([], [])
     else:
         items = make_items([[0, 1]], targets, 1.0, example.margin)
-    return np.arange(len(encoded)), at, items
+    return np.arange(len(encoded), dtype=np.int32), at, items
 
 
 def _pairs(scores: np.ndarray, config: TrainConfig) -> Items:
@@ -129,10 +162,16 @@ def _order(scores: np.ndarray, config: TrainConfig) -> Items:
 
 
 def _outcome(example: Example, encoded: list[Encoded], config: TrainConfig) -> Labelled:
-    kept = [t for t in example.targets if t is not None]
+    (target,) = example.targets
     first, last = encoded[0].n_prompt, len(encoded[0].ids) - 1
-    at = np.arange(first if config.orm_target == "token" else last, last + 1) if kept else np.zeros(0, int)
-    return np.zeros(len(at), np.int64), at, make_items(np.arange(len(at)), np.repeat(kept, len(at)))
+    start = last + 1 if target is None else first if config.orm_target == "token" else last
+    at = np.arange(start, last + 1, dtype=np.int32)
+    return _first_path(len(at)), at, make_items(np.arange(len(at)), 0.0 if target is None else target)
+
+
+def _first_path(n: int) -> np.ndarray:
+    """The path of `n` labels of a unit that has only one, without a copy for each."""
+    return np.broadcast_to(np.int32(0), (n,))
 
 
 def _steps(example: Example, encoded: list[Encoded], config: TrainConfig) -> Labelled:
@@ -142,7 +181,7 @@ def _steps(example: Example, encoded: list[Encoded], config: TrainConfig) -> Lab
     if config.prm_target == "ratings":
         targets = (targets[:, None] == np.array([-1, 0, 1])).astype(float)
     items = make_items(np.arange(len(kept)), targets, [example.weights[i] for i in kept])
-    return np.zeros(len(kept), np.int64), encoded[0].ends[kept], items
+    return _first_path(len(kept)), encoded[0].ends[kept], items
 
 
 def _values(example: Example, encoded: list[Encoded], config: TrainConfig) -> Labelled:
@@ -150,7 +189,7 @@ def _values(example: Example, encoded: list[Encoded], config: TrainConfig) -> La
     values = np.array(example.targets, float)
     n_present = np.isfinite(values).sum()
     items = make_items([0], [values], n_present) if n_present else make_items([], [])
-    return np.zeros(len(items), np.int64), np.full(len(items), len(encoded[0].ids) - 1), items
+    return _first_path(len(items)), np.full(len(items), len(encoded[0].ids) - 1, np.int32), items
 
 
 _LABELLERS: dict[Objective, Callable[[Example, list[Encoded], TrainConfig], Labelled]] = {

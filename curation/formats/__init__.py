@@ -11,14 +11,18 @@
 
 The tables' own names are formats too. Ids are hashes of the content, so reading the same rows twice gives the
 same ids. A row that cannot be read or written is rejected by name and counted, and so is one that the format
-has no way to say (a tie where every row is a choice); nothing is guessed.
+has no way to say (a tie where every row is a choice); nothing is guessed. What is left out of a row that is
+kept (one completion of many, a column that the format has no place for) is counted too. The evidence of
+labels, their method and the ids are not among it: they are made anew.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from itertools import chain, groupby
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -31,11 +35,10 @@ from curation.formats import (
     trl,
 )
 from curation.formats.files import check_target, stream_rows, write_rows
-from curation.formats.rows import Format, Row, Unreadable, one_row
+from curation.formats.rows import Format, Parts, Row, Unreadable
+from curation.formats.tables import TABLES
 from store.accounting import Account
 from store.errors import InputError
-from store.ids import content_id
-from store.tables import OUTCOME, PREFERENCE, RANKING, STEPWISE, attributes_table
 
 FORMATS: dict[str, Format] = {
     **trl.FORMATS,
@@ -44,29 +47,9 @@ FORMATS: dict[str, Format] = {
     **annotated.FORMATS,
     **rankings.FORMATS,
     **attributes.FORMATS,
+    **TABLES,
 }
-
-
-def _own(table: str, schema: pl.Schema, *needed: str) -> Format:
-    """Rows of the table itself, with at least the columns that are needed."""
-
-    def read(row: Row) -> list[Row]:
-        if any(row[name] in (None, []) for name in needed):
-            raise Unreadable("empty_column")
-        ids = {"prompt_id": row.get("prompt_id") or content_id(row["prompt"])}
-        return [dict.fromkeys(schema) | row | ids]
-
-    return Format(table, schema, read, one_row(dict))
-
-
-TABLES = {
-    "preference": _own("preference", PREFERENCE, "prompt", "chosen", "rejected"),
-    "ranking": _own("ranking", RANKING, "prompt", "completions", "scores"),
-    "outcome": _own("outcome", OUTCOME, "prompt", "completion"),
-    "stepwise": _own("stepwise", STEPWISE, "prompt", "completions", "labels"),
-    "attributes": _own("attributes", attributes_table([]), "prompt", "completion"),
-}
-FORMATS |= TABLES
+BROKEN = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)  # of rows of another shape
 
 
 def choose_format(name: str) -> Format:
@@ -75,72 +58,159 @@ def choose_format(name: str) -> Format:
     return FORMATS[name]
 
 
-def read_format(name: str, rows: Iterable[Row]) -> tuple[pl.DataFrame, Account]:
+@dataclass
+class RowAccount(Account):
+    """Also knows the first row (from 1) of each reason, and what was left out of rows that were kept."""
+
+    first: dict[str, int] = field(default_factory=dict)
+    left_out: dict[str, int] = field(default_factory=dict)
+
+    def reject_row(self, reason: str, number: int) -> None:
+        self.first.setdefault(reason, number)
+        self.reject(reason)
+
+    def leave_out(self, what: str) -> None:
+        self.left_out[what] = self.left_out.get(what, 0) + 1
+
+    def line(self) -> str:
+        parts = [super().line()]
+        if self.first:
+            parts.append("first in row " + ", ".join(f"{n:,} ({why})" for why, n in self.first.items()))
+        if self.left_out:
+            parts.append("left out of kept rows " + ", ".join(f"{w} {n:,}" for w, n in self.left_out.items()))
+        return "; ".join(parts)
+
+
+def read_format(name: str, rows: Iterable[Row]) -> tuple[pl.DataFrame, RowAccount]:
     """The table of rows in a format. The account counts the rows given; one may hold several of the table."""
-    form, account = choose_format(name), Account(name, 0)
-    return pl.DataFrame(list(_reading(form, rows, account)), schema=form.schema), account.close()
+    form, account, given = choose_format(name), RowAccount(name, 0), list(rows)
+    found = list(_reading(form, lambda: iter(given), account))
+    account.close()
+    return pl.DataFrame(found, schema=form.schema), account
 
 
-def write_format(name: str, frame: pl.DataFrame) -> tuple[list[Row], Account]:
+def write_format(name: str, frame: pl.DataFrame) -> tuple[list[Row], RowAccount]:
     """Rows of a format for a table; the account counts rows of the table."""
-    account = Account(name, 0)
-    return list(_writing(choose_format(name), frame.iter_rows(named=True), account)), account.close()
+    account = RowAccount(name, 0)
+    written = list(_writing(choose_format(name), frame.iter_rows(named=True), account))
+    account.close()
+    return written, account
 
 
-def convert(source: Path, target: Path, read_as: str, write_as: str) -> list[Account]:
+def convert(source: Path, target: Path, read_as: str, write_as: str) -> list[RowAccount]:
     """One file into another as a stream; the accounts of reading and of writing.
 
-    `source` is .jsonl, .jsonl.gz, .parquet, .json or .csv; `target` .parquet for a table, .jsonl or .jsonl.gz
-    for any format. InputError where no row is left, or the two formats belong to different tables."""
+    `source` is .jsonl, .jsonl.gz, .parquet or .json; `target` .parquet for a table, .jsonl or .jsonl.gz for
+    any format. InputError where no row is left, or the two formats belong to different tables."""
     reader, writer = choose_format(read_as), choose_format(write_as)
     if reader.table != writer.table or read_as == write_as:
         same = [name for name, form in FORMATS.items() if form.table == reader.table and name != read_as]
         raise InputError(f"{read_as} holds {reader.table} rows; they can be written as {', '.join(same)}")
     check_target(target, write_as in TABLES)
-    accounts = [Account(f"read {read_as}", 0), Account(f"write {write_as}", 0)]
-    rows = _writing(writer, _reading(reader, stream_rows(source), accounts[0]), accounts[1])
+    reading, writing = RowAccount(f"read {read_as}", 0), RowAccount(f"write {write_as}", 0)
+    rows = _writing(writer, _reading(reader, lambda: stream_rows(source), reading), writing)
     first = next(rows, None)
     if first is None:
-        raise InputError(f"{source}: no row is left; {'; '.join(account.line() for account in accounts)}")
+        raise InputError(f"{source}: no row is left; {reading.line()}; {writing.line()}")
     write_rows(target, chain([first], rows), reader.schema)
-    return [account.close() for account in accounts]
+    for account in (reading, writing):
+        account.close()
+    return [reading, writing]
 
 
-def _reading(form: Format, rows: Iterable[Row], account: Account) -> Iterator[Row]:
+def _reading(form: Format, again: Callable[[], Iterator[Row]], account: RowAccount) -> Iterator[Row]:
+    """`again` starts the rows from the first one."""
+    unsure = _contradicted(form, again()) if form.distinct else set()
     seen: set[str] = set()
-    for row in rows:
+    for row in again():
         account.rows_in += 1
         try:
-            found = form.read(row)
+            parts = _read(form, row)
         except Unreadable as reason:
-            account.reject(str(reason))
-            continue
-        except (KeyError, TypeError, AttributeError, IndexError):
-            account.reject("not_in_this_format")
+            account.reject_row(str(reason), account.rows_in)
             continue
         if form.distinct:
-            new = {one["completion_id"]: one for one in reversed(found) if one["completion_id"] not in seen}
-            seen |= set(new)
-            found = list(reversed(new.values()))
+            parts = [_once(part, seen, unsure) for part in parts]
+        found = [part for part in parts if not isinstance(part, Unreadable)]
+        left_out = [str(part) for part in parts if isinstance(part, Unreadable)]
         if not found:
-            account.reject("duplicate")
+            account.reject_row(left_out[0], account.rows_in)
             continue
+        for what in left_out:
+            account.leave_out(what)
         account.keep()
         yield from found
 
 
-def _writing(form: Format, rows: Iterable[Row], account: Account) -> Iterator[Row]:
+def _read(form: Format, row: Row) -> Parts:
+    try:
+        return form.read(row)
+    except BROKEN:
+        raise Unreadable("not_in_this_format") from None
+
+
+def _contradicted(form: Format, rows: Iterator[Row]) -> set[str]:
+    """Completions that are there with different labels: whichever came first would win."""
+    labels: dict[str, str] = {}
+    unsure = set()
+    for row in rows:
+        try:
+            parts = _read(form, row)
+        except Unreadable:
+            continue
+        for part in parts:
+            if not isinstance(part, Unreadable):
+                said = repr((part["labels"], part.get("ratings")))
+                if labels.setdefault(part["completion_id"], said) != said:
+                    unsure.add(part["completion_id"])
+    return unsure
+
+
+def _once(part: Row | Unreadable, seen: set[str], unsure: set[str]) -> Row | Unreadable:
+    if isinstance(part, Unreadable):
+        return part
+    name = part["completion_id"]
+    if name in unsure:
+        return Unreadable("contradicting_labels")
+    if name in seen:
+        return Unreadable("duplicate")
+    seen.add(name)
+    return part
+
+
+def _writing(form: Format, rows: Iterable[Row], account: RowAccount) -> Iterator[Row]:
     groups = (
         (list(group) for _, group in groupby(rows, key=lambda row: row["prompt_id"]))
         if form.by_prompt
         else ([row] for row in rows)
     )
     for group in groups:
-        account.rows_in += len(group)
-        try:
-            written = form.write(group)
-        except Unreadable as reason:
-            account.reject(str(reason), len(group))
+        alone = [_write(form, [row]) for row in group]
+        usable = [row for row, one in zip(group, alone, strict=True) if not isinstance(one, Unreadable)]
+        whole = alone[0] if len(group) == 1 else _write(form, usable)
+        for one in alone:
+            account.rows_in += 1
+            problem = one if isinstance(one, Unreadable) else whole
+            if isinstance(problem, Unreadable):
+                account.reject_row(str(problem), account.rows_in)
+            else:
+                account.keep()
+        if isinstance(whole, Unreadable) or not usable:
             continue
-        account.keep(len(group))
-        yield written
+        for name in (name for row in usable for name in form.loses if _holds(row.get(name))):
+            account.leave_out(name)
+        yield whole
+
+
+def _write(form: Format, rows: list[Row]) -> Row | Unreadable:
+    try:
+        return form.write(rows)
+    except Unreadable as reason:
+        return reason
+    except BROKEN:
+        return Unreadable("not_in_this_table")
+
+
+def _holds(value: Any) -> bool:
+    """Does a column say anything in this row?"""
+    return any(v is not None for v in value) if isinstance(value, list) else value is not None

@@ -9,6 +9,10 @@ with it, so all rows of a problem share their beginnings. What a 0, "neutral", m
     class      a class of its own: `ratings` of -1, 0 and 1 (for `prm_target: ratings`), null in `labels`
 
 A step that a person wrote counts as 1; a candidate that nobody rated is handled as under drop.
+
+Every row labels all of its steps, so a chosen step is labelled once for each candidate behind it. A trainer
+that takes rows for independent samples, as ours and TRL's do, weighs it as often: in the positive form, that
+shifts the balance towards right steps.
 """
 
 from __future__ import annotations
@@ -25,6 +29,7 @@ from curation.formats.rows import (
     one_row,
     plain_prompt,
     stepwise_row,
+    to_prompt,
     with_ends,
     without_ends,
 )
@@ -45,7 +50,7 @@ def read_prm800k(row: Row, neutral: Neutral) -> list[Row]:
     finish = row["label"]["finish_reason"]
     if finish not in ("found_error", "solution"):
         raise Unreadable(str(finish))
-    prompt = [{"role": "user", "content": row["question"]["problem"]}]
+    prompt = to_prompt(row["question"]["problem"])
     rows = []
     for path in _paths(row["label"]["steps"], (-1, 1) if neutral == "drop" else (-1, 0, 1)):
         ratings = [rating for _, rating in path]
@@ -99,7 +104,9 @@ def _paths(steps: list[Row], usable: tuple[int, ...]) -> Iterator[Path]:
 def _format(neutral: Neutral) -> Format:
     read: Callable[[Row], list[Row]] = partial(read_prm800k, neutral=neutral)
     schema = RATED_STEPWISE if neutral == "class" else STEPWISE
-    return Format("stepwise", schema, read, one_row(write_prm800k), distinct=True)
+    return Format(
+        "stepwise", schema, read, one_row(write_prm800k), distinct=True, loses=("values", "confidences")
+    )
 
 
 FORMATS = {

@@ -9,13 +9,16 @@ HelpSteer writes a conversation into one text, with NeMo-Aligner's turn marks be
 from __future__ import annotations
 
 import re
+from math import isnan
 
 from curation.formats.rows import (
     Format,
     Messages,
     Row,
     Unreadable,
+    answer_text,
     attributes_row,
+    is_choice,
     one_row,
     preference_row,
     to_answer,
@@ -45,8 +48,8 @@ def read_helpsteer(row: Row) -> list[Row]:
 def write_helpsteer(row: Row) -> Row:
     if not set(HELPSTEER) <= set(row):
         raise Unreadable("attribute_missing")
-    values = {name: row[name] for name in HELPSTEER}
-    return {"prompt": _prompt_text(row["prompt"]), "response": row["completion"][0]["content"], **values}
+    values = {name: _value(row, name) for name in HELPSTEER}
+    return {"prompt": _prompt_text(row["prompt"]), "response": answer_text(row["completion"]), **values}
 
 
 def read_nemo(row: Row) -> list[Row]:
@@ -64,12 +67,18 @@ def read_nemo(row: Row) -> list[Row]:
 
 def write_nemo(row: Row) -> Row:
     """Attributes of other names are left out."""
-    values = [row.get(name) for name in NEMO]
+    values = [_value(row, name) for name in NEMO]
     if all(value is None for value in values):
         raise Unreadable("none_of_the_nine_attributes")
     system = [] if row["prompt"][0]["role"] == "system" else [{"role": "system", "content": ""}]
     text = _text([*system, *row["prompt"], *row["completion"]])
     return {"text": text + _END, "label": [MISSING if value is None else value for value in values]}
+
+
+def _value(row: Row, name: str) -> float | None:
+    """NaN is a missing value, as in the trainer; written down it would be a label."""
+    value = row.get(name)
+    return None if value is None or isnan(value) else to_number(value, "value_is_no_number")
 
 
 def read_helpsteer2_preference(row: Row) -> list[Row]:
@@ -83,8 +92,8 @@ def write_helpsteer2_preference(row: Row) -> Row:
     """The better one is always the second."""
     return {
         "prompt": _prompt_text(row["prompt"]),
-        "response_1": row["rejected"][0]["content"],
-        "response_2": row["chosen"][0]["content"],
+        "response_1": answer_text(row["rejected"]),
+        "response_2": answer_text(row["chosen"]),
         "preference_strength": _strength(row),
     }
 
@@ -98,8 +107,8 @@ def read_helpsteer3(row: Row) -> list[Row]:
 def write_helpsteer3(row: Row) -> Row:
     return {
         "context": row["prompt"],
-        "response1": row["rejected"][0]["content"],
-        "response2": row["chosen"][0]["content"],
+        "response1": answer_text(row["rejected"]),
+        "response2": answer_text(row["chosen"]),
         "overall_preference": _strength(row),
     }
 
@@ -114,7 +123,7 @@ def _preference(prompt: Messages, first: str, second: str, strength: int) -> Row
 
 
 def _strength(row: Row) -> int:
-    if row["soft"] == 0.5:
+    if not is_choice(row):
         return 0
     if row["margin"] not in range(1, LARGEST_STRENGTH + 1):
         raise Unreadable("margin_is_no_strength")
@@ -125,7 +134,7 @@ def _prompt(text: str) -> Messages:
     messages = _turns(_USER + text)
     if messages[-1]["role"] != "user":
         raise Unreadable("prompt_does_not_end_with_the_user")
-    return messages
+    return to_prompt(messages)
 
 
 def _prompt_text(messages: Messages) -> str:

@@ -25,8 +25,10 @@ BATCH_ROWS = 2048  # rows held at a time
 
 
 def stream_rows(path: Path) -> Iterator[Row]:
-    """The rows of a .jsonl, .jsonl.gz, .parquet, .json or .csv file; of the first three, some at a time."""
+    """The rows of a .jsonl, .jsonl.gz, .parquet or .json file; of the first three, some at a time."""
     check_exists(path)
+    if not path.name.endswith((".jsonl", ".jsonl.gz", ".parquet", ".json")):
+        raise InputError(f"{path}: the name must end in .jsonl, .jsonl.gz, .parquet or .json")
     if path.suffix == ".parquet":
         return _parquet(path)
     if path.name.endswith((".jsonl", ".jsonl.gz")):
@@ -64,7 +66,7 @@ def _parquet(path: Path) -> Iterator[Row]:
         with pq.ParquetFile(path) as file:
             for batch in file.iter_batches(BATCH_ROWS):
                 yield from batch.to_pylist()
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowInvalid, OSError) as error:
         raise InputError(f"{path}: not a whole Parquet file ({error})") from error
 
 
@@ -82,6 +84,8 @@ def _jsonl(path: Path) -> Iterator[Row]:
         raise InputError(f"{path}: not UTF-8 text, some lines after line {number}") from error
     except json.JSONDecodeError as error:
         raise InputError(f"{path}:{number}: not valid JSON, column {error.colno} ({error.msg})") from error
+    except RecursionError as error:
+        raise InputError(f"{path}:{number}: JSON nested too deeply") from error
 
 
 def _write_parquet(path: Path, rows: Iterable[Row], schema: pl.Schema) -> None:
@@ -95,7 +99,7 @@ def _write_parquet(path: Path, rows: Iterable[Row], schema: pl.Schema) -> None:
 def _write_jsonl(path: Path, rows: Iterable[Row]) -> None:
     with _open(path, "wt") as file:
         for row in rows:
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+            file.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def _open(path: Path, mode: Literal["rt", "wt"]) -> IO[str]:

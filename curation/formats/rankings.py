@@ -1,4 +1,6 @@
-"""Several completions of a prompt in one row: NeMo-RL's ranked completions, and grouped rollouts."""
+"""Several completions of a prompt in one row: NeMo-RL's ranked completions, and grouped rollouts.
+
+A completion that cannot be used is left out; the others are read."""
 
 from __future__ import annotations
 
@@ -6,8 +8,10 @@ from typing import Any
 
 from curation.formats.rows import (
     Format,
+    Parts,
     Row,
     Unreadable,
+    answer_text,
     one_row,
     outcome_row,
     plain_prompt,
@@ -20,56 +24,85 @@ from curation.formats.rows import (
 from store.tables import OUTCOME, RANKING
 
 
-def read_nemo(row: Row) -> list[Row]:
+def read_nemo(row: Row) -> Parts:
     """{context, completions: [{rank, completion}]}: the lowest rank is the best, equal ranks are a tie."""
-    completions = [to_answer(one["completion"]) for one in row["completions"]]
-    scores = [0.0 - to_number(one["rank"], "rank_is_no_number") for one in row["completions"]]
-    return [ranking_row(to_prompt(row["context"]), completions, scores)]
+    ranked = [(one["completion"], one["rank"]) for one in row["completions"]]
+    return _ranking(row["context"], ranked, -1.0, "rank_is_no_number")
 
 
 def write_nemo(row: Row) -> Row:
     """Ranks 0, 1, 2, …; how far apart the scores are is lost."""
-    distinct = sorted(set(row["scores"]), reverse=True)
+    scores = _scores(row)
+    distinct = sorted(set(scores), reverse=True)
     completions = [
         {"rank": distinct.index(score), "completion": [{"role": "assistant", "content": text}]}
-        for text, score in zip(row["completions"], row["scores"], strict=True)
+        for text, score in zip(row["completions"], scores, strict=True)
     ]
     return {"context": row["prompt"], "completions": completions}
 
 
-def read_rollouts(row: Row) -> list[Row]:
-    """{prompt, completions, rewards}: each completion is right, reward 1, or wrong, reward 0."""
+def read_rollouts(row: Row) -> Parts:
+    """{prompt, completions, rewards}: each completion is right, reward 1, or wrong, reward 0; one that is
+    neither is left out."""
     prompt = to_prompt(row["prompt"])
-    return [outcome_row(prompt, to_answer(text), to_truth(reward)) for text, reward in _rewarded(row)]
+    parts: list[Row | Unreadable] = []
+    for text, reward in _rewarded(row):
+        try:
+            parts.append(outcome_row(prompt, to_answer(text), to_truth(reward)))
+        except Unreadable as reason:
+            parts.append(reason)
+    return parts
 
 
 def write_rollouts(rows: list[Row]) -> Row:
+    """Rows of a prompt that do not stand together make several groups; sort the table first."""
     if any(row["label"] is None for row in rows):
         raise Unreadable("no_label")
     return {
         "prompt": plain_prompt(rows[0]["prompt"]),
-        "completions": [row["completion"][0]["content"] for row in rows],
+        "completions": [answer_text(row["completion"]) for row in rows],
         "rewards": [int(to_truth(row["label"])) for row in rows],
     }
 
 
-def read_scored_rollouts(row: Row) -> list[Row]:
-    """The same rows with rewards of any size, which rank the completions; a repeated one is taken once."""
-    scores: dict[str, float] = {}
-    for text, reward in _rewarded(row):
-        score = to_number(reward, "reward_is_no_number")
-        if scores.setdefault(text, score) != score:
-            raise Unreadable("same_completion_with_two_rewards")
-    completions = [to_answer(text) for text in scores]
-    return [ranking_row(to_prompt(row["prompt"]), completions, list(scores.values()))]
+def read_scored_rollouts(row: Row) -> Parts:
+    """The same rows with rewards of any size, which rank the completions."""
+    return _ranking(row["prompt"], _rewarded(row), 1.0, "reward_is_no_number")
 
 
 def write_scored_rollouts(row: Row) -> Row:
     return {
         "prompt": plain_prompt(row["prompt"]),
         "completions": row["completions"],
-        "rewards": row["scores"],
+        "rewards": _scores(row),
     }
+
+
+def _ranking(prompt: Any, scored: list[tuple[Any, Any]], sign: float, problem: str) -> Parts:
+    """The ranking of the completions that can be used, and the problems of the others. A repeated one is
+    taken once, and not at all where its scores differ."""
+    left_out: list[Row | Unreadable] = []
+    scores: dict[str, set[float]] = {}
+    for completion, score in scored:
+        try:
+            scores.setdefault(answer_text(completion), set()).add(sign * to_number(score, problem))
+        except Unreadable as reason:
+            left_out.append(reason)
+    unsure = [text for text, found in scores.items() if len(found) > 1]
+    left_out += [Unreadable("same_completion_with_two_scores") for _ in unsure]
+    kept = {text: found.pop() + 0.0 for text, found in scores.items() if len(found) == 1}
+    if len(kept) < 2 and left_out:
+        return left_out
+    return [
+        ranking_row(to_prompt(prompt), [to_answer(text) for text in kept], list(kept.values())),
+        *left_out,
+    ]
+
+
+def _scores(row: Row) -> list[float]:
+    if len(row["scores"]) != len(row["completions"]):
+        raise Unreadable("scores_differ_from_completions")
+    return [to_number(score, "score_is_no_number") for score in row["scores"]]
 
 
 def _rewarded(row: Row) -> list[tuple[str, Any]]:
@@ -79,7 +112,7 @@ def _rewarded(row: Row) -> list[tuple[str, Any]]:
 
 
 FORMATS = {
-    "nemo-ranked": Format("ranking", RANKING, read_nemo, one_row(write_nemo)),
+    "nemo-ranked": Format("ranking", RANKING, read_nemo, one_row(write_nemo), loses=("scores",)),
     "rollouts": Format("outcome", OUTCOME, read_rollouts, write_rollouts, by_prompt=True),
     "scored-rollouts": Format("ranking", RANKING, read_scored_rollouts, one_row(write_scored_rollouts)),
 }

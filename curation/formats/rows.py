@@ -3,9 +3,9 @@ saying that a row cannot be read or written."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import isfinite
+from sys import float_info
 from typing import Any
 
 import polars as pl
@@ -16,25 +16,33 @@ Row = dict[str, Any]
 Messages = list[dict[str, str]]
 
 EVIDENCE = "given"  # of labels that came with the file
+SOFT = ("values", "confidences", "ratings")  # of steps, in formats of right and wrong
+HARD = ("labels", "confidences", "ratings")  # in formats of values
 STEP_END = "\n"  # TRL's default step separator: the trainer adds it after every step
 
 
 class Unreadable(Exception):
-    """Why a row is rejected: a name to count it under."""
+    """Why a row, or a part of one, is rejected: a name to count it under."""
+
+
+Parts = Sequence[Row | Unreadable]
 
 
 @dataclass(frozen=True)
 class Format:
-    """`read` gives the table rows that one row of the format holds, `write` one row of the format for table
-    rows; both raise Unreadable. `write` gets a single table row, or where `by_prompt` is set all neighbouring
-    ones of a prompt. With `distinct`, a completion that was read before is left out."""
+    """`read` gives the table rows that one row of the format holds, and an Unreadable for each of its parts
+    that had to be left out; `write` gives one row of the format for table rows. Both raise Unreadable where
+    nothing can be done. `write` gets a single table row, or where `by_prompt` is set all neighbouring ones of
+    a prompt. With `distinct`, a completion is read once, and not at all where its copies have different
+    labels. `loses` are columns of the table that the format has no place for."""
 
     table: str
     schema: pl.Schema
-    read: Callable[[Row], list[Row]]
+    read: Callable[[Row], Parts]
     write: Callable[[list[Row]], Row]
     by_prompt: bool = False
     distinct: bool = False
+    loses: tuple[str, ...] = ()
 
 
 def one_row(write: Callable[[Row], Row]) -> Callable[[list[Row]], Row]:
@@ -48,7 +56,17 @@ def to_messages(value: str | Messages, role: str) -> Messages:
     messages = [{"role": m["role"], "content": m["content"]} for m in given]
     if not all(isinstance(text, str) for m in messages for text in m.values()):
         raise Unreadable("content_is_no_text")
+    for message in messages:
+        check_unicode(message["content"])
     return messages
+
+
+def check_unicode(text: str) -> None:
+    """JSON can hold halves of characters (lone surrogates); UTF-8, so any file that is written, cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise Unreadable("text_is_no_unicode") from None
 
 
 def to_answer(value: str | Messages) -> Messages:
@@ -61,9 +79,13 @@ def to_answer(value: str | Messages) -> Messages:
     return messages
 
 
+def answer_text(value: str | Messages) -> str:
+    return to_answer(value)[0]["content"]
+
+
 def to_prompt(value: str | Messages) -> Messages:
     messages = to_messages(value, "user")
-    if not messages:
+    if not messages or not messages[-1]["content"]:
         raise Unreadable("no_prompt")
     return messages
 
@@ -83,7 +105,7 @@ def to_truth(label: Any) -> bool:
 
 
 def to_number(value: Any, problem: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= float_info.max:
         raise Unreadable(problem)
     return float(value)
 
@@ -91,6 +113,13 @@ def to_number(value: Any, problem: str) -> float:
 def completion_id(prompt_id: str, messages: Messages) -> str:
     """The id of an answer that was read from a file: its prompt and its text."""
     return content_id("given", prompt_id, messages)
+
+
+def is_choice(row: Row) -> bool:
+    """Is chosen preferred? False for a tie. Formats of choices cannot say how sure a preference is."""
+    if row["soft"] in (None, 0.5, 1.0):
+        return row["soft"] != 0.5
+    raise Unreadable("rejected_is_preferred" if row["soft"] < 0.5 else "soft_preference")
 
 
 def preference_row(
@@ -156,10 +185,7 @@ def stepwise_row(
     values: list[float] | None = None,
 ) -> Row:
     """`steps` concatenate to the completion."""
-    if not steps or not all(steps):
-        raise Unreadable("empty_step")
-    if not all(isinstance(step, str) for step in steps):
-        raise Unreadable("content_is_no_text")
+    check_unicode("".join(steps))
     prompt_id = content_id(prompt)
     nothing: list[float | None] = [None] * len(steps)
     return {
@@ -176,6 +202,10 @@ def stepwise_row(
 
 def with_ends(steps: list[str]) -> list[str]:
     """Steps that concatenate to the whole text: every one but the last ends its line."""
+    if not all(isinstance(step, str) for step in steps):
+        raise Unreadable("content_is_no_text")
+    if not steps or not all(steps):
+        raise Unreadable("empty_step")
     return [step + STEP_END for step in steps[:-1]] + steps[-1:]
 
 
@@ -191,3 +221,11 @@ def decided(labels: list[bool | None]) -> list[bool]:
     if None in labels:
         raise Unreadable("undecided_step")
     return [to_truth(label) for label in labels]
+
+
+def step_values(row: Row) -> list[float]:
+    """The values of a format in which every step has one."""
+    values = row.get("values")
+    if values is None or len(values) != len(row["completions"]) or None in values:
+        raise Unreadable("step_without_a_value")
+    return [to_number(value, "value_is_no_number") for value in values]

@@ -3,13 +3,27 @@
 
 A prefix that another one continues is a step of it. Each prefix that nothing continues makes a row, so all
 rows of a question share their beginnings. The published rows list some prefixes twice, with estimates of
-their own; their value is the mean."""
+their own; their value is the mean.
+
+Every row labels all of its steps, so a step that several rows share is labelled in each of them. A trainer
+that takes rows for independent samples, as ours does, weighs it as often as solutions go through it: the
+first steps of a much visited tree count many times."""
 
 from __future__ import annotations
 
 from statistics import fmean
 
-from curation.formats.rows import Format, Row, Unreadable, plain_prompt, stepwise_row, to_number
+from curation.formats.rows import (
+    HARD,
+    Format,
+    Row,
+    Unreadable,
+    plain_prompt,
+    step_values,
+    stepwise_row,
+    to_number,
+    to_prompt,
+)
 from store.tables import STEPWISE
 
 
@@ -26,22 +40,21 @@ def read_math_aps(row: Row) -> list[Row]:
         if not following.startswith(solution):
             steps = [now[len(before) :] for before, now in zip(chain, chain[1:], strict=False)]
             shares = [values[prefix] for prefix in chain[1:]]
-            prompt = [{"role": "user", "content": question}]
-            rows.append(stepwise_row(prompt, steps, [share > 0 for share in shares], "math-aps", shares))
+            labels = [share > 0 for share in shares]
+            rows.append(stepwise_row(to_prompt(question), steps, labels, "math-aps", shares))
     return rows
 
 
 def write_math_aps(rows: list[Row]) -> Row:
-    """All rows of a question, each prefix once."""
+    """All rows of a question, each prefix once. Only the values are written."""
     question = plain_prompt(rows[0]["prompt"])
     values: dict[str, float] = {}
     for row in rows:
         prefix = question
-        for step, value in zip(row["completions"], row["values"], strict=True):
+        for step, value in zip(row["completions"], step_values(row), strict=True):
             prefix += step
-            if value is None:
-                raise Unreadable("step_without_a_value")
-            values[prefix] = value
+            if values.setdefault(prefix, value) != value:
+                raise Unreadable("prefix_with_two_values")
     steps = [{"solution_prefix": prefix, "mc_value": values[prefix]} for prefix in sorted(values)]
     return {"question": question, "reasoning_steps": steps}
 
@@ -62,4 +75,6 @@ def _values(row: Row) -> dict[str, float]:
     return {prefix: fmean(estimates) for prefix, estimates in found.items()}
 
 
-FORMATS = {"math-aps": Format("stepwise", STEPWISE, read_math_aps, write_math_aps, by_prompt=True)}
+FORMATS = {
+    "math-aps": Format("stepwise", STEPWISE, read_math_aps, write_math_aps, by_prompt=True, loses=HARD)
+}

@@ -11,13 +11,18 @@ from __future__ import annotations
 import re
 
 from curation.formats.rows import (
+    HARD,
+    SOFT,
     Format,
     Row,
     Unreadable,
     decided,
     one_row,
     plain_prompt,
+    step_values,
     stepwise_row,
+    to_number,
+    to_prompt,
     with_ends,
     without_ends,
 )
@@ -26,7 +31,7 @@ from store.tables import STEPWISE
 TAG = "ки"  # Math-Shepherd's step tag: a word its base model never meets in English text
 THRESHOLD = 0.5  # a step of a soft label above it is right
 _FIRST_STEP = re.compile(r"\bstep 1\s*:", re.IGNORECASE)
-_STEP = re.compile(r"step \d+\s*:", re.IGNORECASE)
+_STEP = re.compile(r"step (\d+)\s*:", re.IGNORECASE)
 
 
 def read_math_shepherd(row: Row) -> list[Row]:
@@ -60,9 +65,9 @@ def read_openrlhf(row: Row) -> list[Row]:
         raise Unreadable("values_differ_from_tags")
     if all(v in ("+", "-") for v in value):
         return [_row(question, steps, [v == "+" for v in value], "openrlhf")]
-    if not all(isinstance(v, int | float) and 0 <= v <= 1 for v in value):
+    soft = [to_number(v, "value_is_no_probability") for v in value]
+    if not all(0 <= v <= 1 for v in soft):
         raise Unreadable("value_is_no_probability")
-    soft = [float(v) for v in value]
     return [_row(question, steps, [v > THRESHOLD for v in soft], "openrlhf", soft)]
 
 
@@ -72,10 +77,9 @@ def write_openrlhf(row: Row) -> Row:
 
 
 def write_openrlhf_soft(row: Row) -> Row:
+    """Only the values are written: read again, a step is right where its value is above a half."""
     question, steps = _numbered(row)
-    if None in row["values"]:
-        raise Unreadable("step_without_a_value")
-    return {"input": _tagged(question, steps, [TAG] * len(steps)), "value": row["values"]}
+    return {"input": _tagged(question, steps, [TAG] * len(steps)), "value": step_values(row)}
 
 
 def read_rlhflow(row: Row) -> list[Row]:
@@ -103,7 +107,7 @@ def write_rlhflow(row: Row) -> Row:
 def _row(
     question: str, steps: list[str], labels: list[bool], method: str, values: list[float] | None = None
 ) -> Row:
-    return stepwise_row([{"role": "user", "content": question}], with_ends(steps), labels, method, values)
+    return stepwise_row(to_prompt(question), with_ends(steps), labels, method, values)
 
 
 def _untagged(text: str) -> tuple[str, list[str]]:
@@ -126,11 +130,16 @@ def _question_and_step(text: str) -> tuple[str, str]:
 
 
 def _numbered(row: Row) -> tuple[str, list[str]]:
-    """Question and numbered steps."""
+    """Question and numbered steps; numbers that the steps have must be those that the format would give."""
     question, steps = plain_prompt(row["prompt"]), without_ends(row["completions"])
     if any(TAG in text for text in (question, *steps)) or _FIRST_STEP.search(question):
         raise Unreadable("text_holds_the_marks_of_the_format")
-    return question, [s if _STEP.match(s) else f"Step {i}: {s}" for i, s in enumerate(steps, 1)]
+    found = [_STEP.match(step) for step in steps]
+    if not any(found):
+        return question, [f"Step {i}: {step}" for i, step in enumerate(steps, 1)]
+    if [match and int(match[1]) for match in found] != list(range(1, len(steps) + 1)):
+        raise Unreadable("steps_numbered_otherwise")
+    return question, steps
 
 
 def _marks(row: Row) -> list[str]:
@@ -143,8 +152,12 @@ def _tagged(question: str, steps: list[str], marks: list[str]) -> str:
 
 
 FORMATS = {
-    "math-shepherd": Format("stepwise", STEPWISE, read_math_shepherd, one_row(write_math_shepherd)),
-    "openrlhf-steps": Format("stepwise", STEPWISE, read_openrlhf, one_row(write_openrlhf)),
-    "openrlhf-steps-soft": Format("stepwise", STEPWISE, read_openrlhf, one_row(write_openrlhf_soft)),
-    "rlhflow-steps": Format("stepwise", STEPWISE, read_rlhflow, one_row(write_rlhflow)),
+    "math-shepherd": Format(
+        "stepwise", STEPWISE, read_math_shepherd, one_row(write_math_shepherd), loses=SOFT
+    ),
+    "openrlhf-steps": Format("stepwise", STEPWISE, read_openrlhf, one_row(write_openrlhf), loses=SOFT),
+    "openrlhf-steps-soft": Format(
+        "stepwise", STEPWISE, read_openrlhf, one_row(write_openrlhf_soft), loses=HARD
+    ),
+    "rlhflow-steps": Format("stepwise", STEPWISE, read_rlhflow, one_row(write_rlhflow), loses=SOFT),
 }

@@ -10,11 +10,13 @@ from os.path import commonprefix
 
 from curation.formats.rows import (
     EVIDENCE,
+    SOFT,
     Format,
     Messages,
     Row,
     Unreadable,
     decided,
+    is_choice,
     one_row,
     outcome_row,
     plain_prompt,
@@ -43,10 +45,9 @@ def read_preference(row: Row) -> list[Row]:
 
 def write_preference(row: Row) -> Row:
     """Conversational with an explicit prompt. These rows have no soft preference, and a tie would be learned
-    as a choice."""
-    soft = 1.0 if row["soft"] is None else row["soft"]
-    if soft <= 0.5:
-        raise Unreadable("tie" if soft == 0.5 else "rejected_is_preferred")
+    as a choice; both are rejected."""
+    if not is_choice(row):
+        raise Unreadable("tie")
     return {name: row[name] for name in ("prompt", "chosen", "rejected")}
 
 
@@ -91,14 +92,20 @@ def _parts(row: Row) -> tuple[Messages, Messages, Messages]:
     if isinstance(chosen, str) != isinstance(rejected, str):
         raise Unreadable("chosen_and_rejected_are_of_two_kinds")
     whole = not isinstance(chosen, str) and chosen[0]["role"] != "assistant"
-    if prompt and whole and [{"role": "user", "content": prompt}] != to_messages(chosen[:1], "user"):
-        raise Unreadable("prompt_differs_from_conversation")
-    if prompt and not whole:
+    if prompt is not None and not whole:
         return to_prompt(prompt), to_answer(chosen), to_answer(rejected)
     cut = _shared_text(chosen, rejected) if isinstance(chosen, str) else _shared_turns(chosen, rejected)
     if chosen == rejected or not 0 < cut < min(len(chosen), len(rejected)):
         raise Unreadable("no_prompt_and_no_shared_beginning")
+    if prompt is not None and not _begins(to_messages(chosen[:cut], "user"), to_prompt(prompt)):
+        raise Unreadable("prompt_differs_from_conversation")
     return to_prompt(chosen[:cut]), to_answer(chosen[cut:]), to_answer(rejected[cut:])
+
+
+def _begins(conversation: Messages, prompt: Messages) -> bool:
+    """Does the conversation begin with the prompt, perhaps behind a system message?"""
+    system = conversation[:1] if conversation[0]["role"] == "system" else []
+    return conversation[: len(prompt)] == prompt or conversation[: len(prompt) + 1] == [*system, *prompt]
 
 
 def _shared_text(chosen: str, rejected: str) -> int:
@@ -112,8 +119,10 @@ def _shared_turns(chosen: Messages, rejected: Messages) -> int:
 
 
 FORMATS = {
-    "trl-preference": Format("preference", PREFERENCE, read_preference, one_row(write_preference)),
+    "trl-preference": Format(
+        "preference", PREFERENCE, read_preference, one_row(write_preference), loses=("margin",)
+    ),
     "trl-margin": Format("preference", PREFERENCE, read_preference, one_row(write_margin)),
     "trl-unpaired": Format("outcome", OUTCOME, read_unpaired, one_row(write_unpaired)),
-    "trl-stepwise": Format("stepwise", STEPWISE, read_stepwise, one_row(write_stepwise)),
+    "trl-stepwise": Format("stepwise", STEPWISE, read_stepwise, one_row(write_stepwise), loses=SOFT),
 }

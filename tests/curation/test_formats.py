@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -149,6 +150,9 @@ RATED = {"prompt": "?", "response": "yes"} | dict.fromkeys(
 STRENGTH = {"prompt": "?", "response_1": "a", "response_2": "b", "preference_strength": 2}
 RANKED = [{"rank": rank, "completion": assistant(text)} for rank, text in enumerate("ab")]
 VISITED = {"solution_prefix": "Pa", "mc_value": 0.5}
+OWN = {"prompt": user("?"), "chosen": assistant("a"), "rejected": assistant("b")}
+OWN_RANKING = {"prompt": user("?"), "completions": ["a", "b"], "scores": [1.0, 0.0]}
+OWN_STEPS = {"prompt": user("?"), "completions": ["a", "b"], "labels": [True, None]}
 REJECTED = [
     ("trl-preference", {"chosen": "a", "rejected": "b"}, "no_prompt_and_no_shared_beginning"),
     ("trl-preference", {"chosen": "the same", "rejected": "the same"}, "no_prompt_and_no_shared_beginning"),
@@ -213,7 +217,6 @@ REJECTED = [
     ),
     ("math-aps", {"question": "P", "reasoning_steps": [VISITED | {"solution_prefix": "P"}]}, "no_steps"),
     ("nemo-ranked", {"context": user("?"), "completions": RANKED[:1]}, "fewer_than_two_completions"),
-    ("nemo-ranked", {"context": user("?"), "completions": RANKED * 2}, "same_completion_twice"),
     (
         "nemo-ranked",
         {"context": user("?"), "completions": [RANKED[0], RANKED[1] | {"rank": None}]},
@@ -224,17 +227,32 @@ REJECTED = [
         {"prompt": "?", "completions": ["a", "b"], "rewards": [1]},
         "rewards_differ_from_completions",
     ),
-    (
-        "rollouts",
-        {"prompt": "?", "completions": ["a", "b"], "rewards": [1, 0.5]},
-        "label_neither_true_nor_false",
-    ),
-    ("rollouts", {"prompt": "?", "completions": ["a", ""], "rewards": [1, 0]}, "empty_completion"),
+    ("rollouts", {"prompt": "?", "completions": ["a"], "rewards": [0.5]}, "label_neither_true_nor_false"),
+    ("rollouts", {"prompt": "?", "completions": [""], "rewards": [1]}, "empty_completion"),
     (
         "scored-rollouts",
         {"prompt": "?", "completions": ["a", "a", "b"], "rewards": [1, 0.5, 0]},
-        "same_completion_with_two_rewards",
+        "same_completion_with_two_scores",
     ),
+    ("trl-preference", PAIR | {"margin": 10**400}, "margin_is_no_number"),
+    ("trl-preference", PAIR | {"prompt": "a\ud800"}, "text_is_no_unicode"),
+    ("preference", OWN | {"prompt": user("a\ud800"), "prompt_id": "p"}, "text_is_no_unicode"),
+    ("preference", OWN | {"margin": float("nan")}, "margin_is_no_number"),
+    ("preference", OWN | {"chosen": [None]}, "not_in_this_format"),
+    ("preference", OWN | {"chosen": assistant("a") + user("b")}, "completion_is_a_conversation"),
+    ("ranking", OWN_RANKING | {"scores": [1.0, None]}, "score_is_no_number"),
+    ("ranking", OWN_RANKING | {"scores": [1.0]}, "scores_differ_from_completions"),
+    ("stepwise", OWN_STEPS | {"completions": ["a", ""]}, "empty_text"),
+    ("stepwise", OWN_STEPS | {"completions": ["a", 1]}, "content_is_no_text"),
+    ("stepwise", OWN_STEPS | {"labels": [True, 0.7]}, "label_neither_true_nor_false"),
+    ("stepwise", OWN_STEPS | {"values": [0.5]}, "values_differ_from_completions"),
+    ("stepwise", OWN_STEPS | {"ratings": [1, 2]}, "rating_out_of_range"),
+    ("trl-stepwise", {"prompt": "?", "completions": ["", "a"], "labels": [True, True]}, "empty_step"),
+    ("trl-preference", PAIR | {"prompt": ""}, "no_prompt"),
+    ("trl-preference", {"prompt": "", "chosen": "It is a", "rejected": "It is b"}, "no_prompt"),
+    ("trl-unpaired", {"prompt": "", "completion": "a", "label": True}, "no_prompt"),
+    ("trl-unpaired", {"prompt": user(""), "completion": "a", "label": True}, "no_prompt"),
+    ("openrlhf-steps", {"input": MARKED["input"], "value": [True, 0.5]}, "value_is_no_probability"),
     ("helpsteer", RATED | {"verbosity": 5}, "rating_out_of_range"),
     ("helpsteer", RATED | {"verbosity": "4"}, "rating_is_no_number"),
     ("helpsteer", RATED | {"prompt": "a\n<extra_id_1>Assistant\nb"}, "prompt_does_not_end_with_the_user"),
@@ -259,7 +277,14 @@ def test_what_a_format_has_no_way_to_say_is_rejected_when_it_is_written() -> Non
     for name, row, reason in [
         ("trl-preference", pair | {"soft": 0.5}, "tie"),
         ("trl-preference", pair | {"soft": 0.25}, "rejected_is_preferred"),
+        ("trl-preference", pair | {"soft": 0.75}, "soft_preference"),
+        ("helpsteer3", pair | {"soft": 0.25, "margin": 2.0}, "rejected_is_preferred"),
+        ("helpsteer2-preference", pair | {"soft": 0.51, "margin": 2.0}, "soft_preference"),
         ("trl-margin", pair, "no_margin"),
+        ("math-shepherd", steps | {"completions": ["Step 2: a\n", "b"]}, "steps_numbered_otherwise"),
+        ("rlhflow-steps", steps | {"completions": ["Step 1: a\n", "b"]}, "steps_numbered_otherwise"),
+        ("math-aps", steps | {"values": None}, "step_without_a_value"),
+        ("openrlhf-steps-soft", steps | {"values": None}, "step_without_a_value"),
         ("helpsteer3", pair | {"margin": 0.5}, "margin_is_no_strength"),
         ("trl-unpaired", outcome_row(user("?"), assistant("a"), True) | {"label": None}, "no_label"),
         ("trl-stepwise", steps | {"labels": [True, None]}, "undecided_step"),
@@ -278,6 +303,86 @@ def test_what_a_format_has_no_way_to_say_is_rejected_when_it_is_written() -> Non
         assert write_format(name, frame)[1].rejected == {reason: 1}, name
     frame = pl.DataFrame([attributes_row(user("?"), assistant("a"), {"helpfulness": 1.0})])
     assert write_format("helpsteer", frame)[1].rejected == {"attribute_missing": 1}
+
+
+def test_steps_that_are_numbered_in_order_keep_their_numbers() -> None:
+    row = stepwise_row(user("Q"), ["Step 1: a\n", "step 2 : b"], [True, False], "x")
+    written, _ = write_format("openrlhf-steps", pl.DataFrame([row], schema=FORMATS["stepwise"].schema))
+    assert written == [{"input": "Q Step 1: a ки\nstep 2 : b ки", "value": ["+", "-"]}]
+    assert read("openrlhf-steps", *written)[0]["completions"] == row["completions"]
+
+
+def test_not_a_number_is_a_missing_value_and_never_a_label() -> None:
+    values: dict[str, float | None] = dict.fromkeys(list(RATED)[2:], 1.0) | {"verbosity": math.nan}
+    frame = pl.DataFrame([attributes_row(user("?"), assistant("a"), values)])
+    assert write_format("helpsteer", frame)[0][0]["verbosity"] is None
+    assert write_format("nemo-attributes", frame)[0][0]["label"] == [-100.0] * 4 + [1.0] * 4 + [-100.0]
+    ranking = ranking_row(user("?"), [assistant("a"), assistant("b")], [1.0, 0.0]) | {"scores": [1.0, math.nan]}
+    frame = pl.DataFrame([ranking], schema=FORMATS["ranking"].schema)
+    assert write_format("scored-rollouts", frame)[1].rejected == {"score_is_no_number": 1}
+
+
+def test_a_completion_that_cannot_be_used_is_left_out_and_not_its_row() -> None:
+    row = {"prompt": "?", "completions": ["a", "b", "", "c"], "rewards": [1, None, 1, 0]}
+    frame, account = read_format("rollouts", [row])
+    assert frame["label"].to_list() == [True, False] and account.kept == 1
+    assert account.left_out == {"label_neither_true_nor_false": 1, "empty_completion": 1}
+    frame, account = read_format("scored-rollouts", [row | {"rewards": [0.5, "?", 1, 2]}])
+    assert frame["completions"][0].to_list() == ["c", "a"] and account.kept == 1
+    ranked = [*RANKED, RANKED[0] | {"rank": 7}, {"rank": 3, "completion": assistant("c")}]
+    frame, account = read_format("nemo-ranked", [{"context": user("?"), "completions": ranked}])
+    assert frame["completions"][0].to_list() == ["b", "c"]
+    assert account.left_out == {"same_completion_with_two_scores": 1}
+    rows = [outcome_row(user("?"), assistant(t), True) | {"label": t == "a" or None} for t in "ab"]
+    written, account = write_format("rollouts", pl.DataFrame(rows, schema=FORMATS["outcome"].schema))
+    assert written[0]["completions"] == ["a"] and (account.kept, account.rejected) == (1, {"no_label": 1})
+
+
+def test_rows_of_a_tree_that_disagree_about_a_shared_step_are_not_written() -> None:
+    rows = [
+        stepwise_row(user("?"), ["a\n", text], [True, True], "x", [value, 1.0])
+        for text, value in (("b", 0.25), ("c", 0.5))
+    ]
+    frame = pl.DataFrame(rows, schema=FORMATS["stepwise"].schema)
+    written, account = write_format("math-aps", frame)
+    assert written == [] and account.rejected == {"prefix_with_two_values": 2}
+
+
+def test_what_a_format_has_no_place_for_is_counted() -> None:
+    frame = pl.DataFrame(
+        [preference_row(user("?"), assistant("a"), assistant(t), m) for t, m in (("b", 1.0), ("c", None))],
+        schema=FORMATS["preference"].schema,
+    )
+    assert write_format("trl-preference", frame)[1].left_out == {"margin": 1}
+    assert write_format("trl-margin", frame)[1].left_out == {}
+    steps = stepwise_row(user("?"), ["a\n", "b"], [True, False], "x", [0.75, 0.25])
+    frame = pl.DataFrame([steps], schema=FORMATS["stepwise"].schema)
+    assert write_format("trl-stepwise", frame)[1].left_out == {"values": 1}
+    assert write_format("math-aps", frame)[1].left_out == {"labels": 1}
+
+
+def test_a_prompt_may_be_repeated_in_the_conversation() -> None:
+    system = [{"role": "system", "content": "Be kind."}]
+    for prompt, before in (
+        (user("Sky?"), user("Sky?")),
+        ("Sky?", [*system, *user("Sky?")]),
+        ([*system, *user("Sky?")], [*system, *user("Sky?")]),
+    ):
+        row = {"prompt": prompt, "chosen": before + assistant("blue"), "rejected": before + assistant("red")}
+        assert read("trl-preference", row)[0]["prompt"] == before
+
+
+def test_a_shared_beginning_ends_before_the_word_in_which_the_answers_part() -> None:
+    row = read("trl-preference", {"chosen": "The sky is blue", "rejected": "The sky isn't red"})[0]
+    said = [row[name][0]["content"] for name in ("prompt", "chosen", "rejected")]
+    assert said == ["The sky", " is blue", " isn't red"]
+
+
+def test_a_step_is_right_where_its_value_is_above_a_half() -> None:
+    assert read("openrlhf-steps", {"input": MARKED["input"], "value": [0.5, 0.51]})[0]["labels"] == [
+        False,
+        True,
+    ]
 
 
 def test_an_unknown_format_is_answered_with_the_names_there_are() -> None:

@@ -61,7 +61,7 @@ def test_solutions_end_with_their_error() -> None:
 
 
 def test_test_rows_for_annotators_and_repeated_solutions_are_left_out() -> None:
-    good = annotated(rated(("a", 1), ("a", -1)))
+    good = annotated(rated(("a", 1)))
     rows = [
         good,
         good,
@@ -84,6 +84,21 @@ def test_test_rows_for_annotators_and_repeated_solutions_are_left_out() -> None:
         ],
         1,
     )
+
+
+def test_solutions_with_contradicting_labels_are_left_out_whatever_their_order() -> None:
+    rows = [annotated(rated(("a", 1), ("b", -1))), annotated(rated(("a", -1), ("c", -1), ("c", -1)))]
+    for order in (rows, rows[::-1]):
+        frame, account = read_format("prm800k-positive", order)
+        assert sorted(frame["completions"].to_list()) == [["b"], ["c"]]
+        assert (account.kept, account.left_out) == (2, {"contradicting_labels": 2, "duplicate": 1})
+    frame, account = read_format("prm800k-class", [annotated(rated(("a", 1), ("b", -1), ("b", 0)))])
+    assert frame["completions"].to_list() == [["a"]] and account.left_out == {"contradicting_labels": 2}
+
+
+def test_an_empty_step_is_no_step() -> None:
+    row = annotated(rated(("a", 1)), rated(("", 1)), rated(("b", 1)))
+    assert read_format("prm800k-positive", [row])[1].rejected == {"empty_step": 1}
 
 
 def test_ratings_survive_the_round_trip() -> None:

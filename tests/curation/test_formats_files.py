@@ -128,6 +128,24 @@ def test_torn_and_foreign_files_are_named(tmp_path: Path) -> None:
     (tmp_path / "text.parquet").write_text("no parquet")
     with pytest.raises(InputError, match="text.parquet: not a whole Parquet file"):
         list(stream_rows(tmp_path / "text.parquet"))
+    damaged = bytearray(gzip.compress(b"".join(json.dumps([i] * i).encode() for i in range(300))))
+    damaged[len(damaged) // 2 :] = bytes(len(damaged) - len(damaged) // 2)
+    (tmp_path / "damaged.jsonl.gz").write_bytes(damaged)
+    with pytest.raises(InputError, match="damaged.jsonl.gz: not a whole gzip file"):
+        list(stream_rows(tmp_path / "damaged.jsonl.gz"))
+    pages = tmp_path / "pages.parquet"
+    pl.DataFrame({"a": [f"{i}" for i in range(2000)]}).write_parquet(pages, compression="uncompressed")
+    data = bytearray(pages.read_bytes())
+    data[4 : len(data) // 2] = bytes(len(data) // 2 - 4)
+    pages.write_bytes(data)
+    with pytest.raises(InputError, match="pages.parquet: not a whole Parquet file"):
+        list(stream_rows(pages))
+    (tmp_path / "deep.jsonl").write_text("[" * 200_000)
+    with pytest.raises(InputError, match="deep.jsonl:1: JSON nested too deeply"):
+        list(stream_rows(tmp_path / "deep.jsonl"))
+    (tmp_path / "cells.csv").write_text("prompt,completion,label\n?,a,True\n")
+    with pytest.raises(InputError, match="cells.csv: the name must end in .jsonl, .jsonl.gz, .parquet"):
+        stream_rows(tmp_path / "cells.csv")
     with pytest.raises(InputError, match="no such file"):
         stream_rows(tmp_path / "nowhere.jsonl")
 
@@ -152,12 +170,16 @@ def test_conversions_that_cannot_be_are_refused_before_anything_is_written(tmp_p
 
 
 def test_the_command_counts_rows_in_and_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    source = jsonl(tmp_path / "in.jsonl", ROLLOUTS, ROLLOUTS | {"rewards": [1, -100]})
+    source = jsonl(
+        tmp_path / "in.jsonl", ROLLOUTS, ROLLOUTS | {"rewards": []}, ROLLOUTS | {"rewards": [1, -100]}
+    )
     target = str(tmp_path / "out.parquet")
     assert main(["convert", str(source), target, "--from", "rollouts", "--to", "outcome"]) == 0
     assert capsys.readouterr().out.splitlines() == [
-        "read rollouts 2 kept 1 label_neither_true_nor_false 1",
-        "write outcome 2 kept 2",
+        "read rollouts 3 kept 2 rewards_differ_from_completions 1; "
+        "first in row 2 (rewards_differ_from_completions); "
+        "left out of kept rows label_neither_true_nor_false 1",
+        "write outcome 3 kept 3",
         f"wrote {target}",
     ]
     assert main(["convert", str(source), target, "--from", "rollout", "--to", "outcome"]) == 2

@@ -210,6 +210,16 @@ def test_filled_rows_of_different_trees_are_compiled_once(base: Path, attention:
     assert counts == [graphs] * len(made)
 
 
+LONGROPE = {
+    "rope_type": "longrope",
+    "rope_theta": 1e4,
+    "factor": 8.0,
+    "short_factor": [1.0] * 4,
+    "long_factor": [4.0] * 4,
+    "original_max_position_embeddings": 64,
+}
+
+
 @pytest.mark.parametrize(
     ("architecture", "changes", "message"),
     [
@@ -225,6 +235,11 @@ def test_filled_rows_of_different_trees_are_compiled_once(base: Path, attention:
         ("olmo3", {}, "olmo3 has sliding_attention"),
         ("gpt_oss", {"num_local_experts": 2}, "gpt_oss has sliding_attention"),
         ("qwen3_next", {"num_experts": 2}, "qwen3_next has linear_attention"),
+        (
+            "llama",
+            {"rope_parameters": LONGROPE, "max_position_embeddings": 512},
+            "llama has LongRoPE positions",
+        ),
         ("bloom", {"n_head": 4, "n_layer": 2}, "BloomForSequenceClassification does not support"),
     ],
 )

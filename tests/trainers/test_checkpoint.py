@@ -300,6 +300,6 @@ def test_missing_weights_stop_instead_of_training_noise(tmp_path: Path, base: Pa
 def test_held_out_rows_may_be_given_as_a_file(settings: Callable[..., TrainConfig], tmp_path: Path) -> None:
     held_out = write_rows(tmp_path / "held.parquet", sum_rows("orm", 8))
     result = train(settings("orm", eval_data=[held_out]))
-    assert result.counts == {"rows": 24, "used": 24}
+    assert result.counts == {"rows": 24, "used": 16, "held_out_prompt": 8}
     assert result.eval_counts == {"rows": 8, "used": 8}
     assert result.held_out["items"] == 8

@@ -56,3 +56,12 @@ def test_a_bad_file_is_an_error_line_and_code_two(tmp_path: Path, capsys: Any, t
     path.write_text(text)
     assert main([str(path)]) == 2
     assert capsys.readouterr().err.startswith(f"error: {path}: ")
+
+
+@pytest.mark.parametrize("seeds", [["0", "-1"], ["4", "4"]])
+def test_seeds_that_make_no_ensemble_are_refused(
+    settings: Callable[..., TrainConfig], tmp_path: Path, capsys: Any, seeds: list[str]
+) -> None:
+    config = settings("bt")
+    assert main([config_file(tmp_path, config), "--seeds", *seeds]) == 2
+    assert capsys.readouterr().err.startswith("error: --seeds: ") and not config.output.exists()

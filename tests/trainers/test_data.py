@@ -35,6 +35,13 @@ def config(objective: str, **changes: Any) -> TrainConfig:
         ("bt", PAIR | {"chosen": user("yes")}, "row 1: chosen: must be a list of exactly one assistant"),
         ("bt", PAIR | {"prompt": []}, "row 1: prompt must be"),
         ("bt", PAIR | {"soft": 1.5}, "row 1: soft: 1.5 is not between"),
+        ("bt", PAIR | {"prompt": [None]}, "row 1: prompt must be"),
+        ("bt", PAIR | {"chosen": [None]}, "row 1: chosen: must be a list of exactly one assistant"),
+        ("prm", STEPWISE | {"confidences": [0.5, -0.1]}, "row 1: confidence 1: -0.1 is not between 0 and 1"),
+        ("prm", STEPWISE | {"confidences": [1.5, 1.0]}, "row 1: confidence 0: 1.5 is not between 0 and 1"),
+        ("prm", STEPWISE | {"confidences": []}, "row 1: confidences: 0 entries for 2 texts"),
+        ("ranking", RANKING | {"scores": [1.0, 2.0, 1e300]}, "row 1: score 2: 1e.300 is not a finite"),
+        ("regression", RATED | {"verbose": -1e300}, "row 1: verbose: -1e.300 is not a finite number"),
         ("orm", SOLUTION | {"completion": assistant("")}, "row 1: completion: the completion is empty"),
         ("prm", STEPWISE | {"labels": [True]}, "row 1: labels: 1 entries for 2 texts"),
         ("prm", STEPWISE | {"completions": ["a\n", ""]}, "row 1: completions must be"),
@@ -68,6 +75,13 @@ def test_a_margin_for_a_completion_that_is_not_preferred_is_refused(tmp_path: Pa
     with pytest.raises(InputError, match="row 0: margin 2.0, but soft 0.5 does not prefer chosen"):
         read_examples([path], config("bt", margin_scale=1.0))
     assert read_examples([path], config("bt"))[0].margin == 0.0  # margins are not asked for
+
+
+def test_a_negative_or_huge_margin_is_refused_where_margins_are_asked_for(tmp_path: Path) -> None:
+    for margin, message in ((-2.0, "margin -2.0 is negative"), (1e300, "margin: 1e.300 is not a finite")):
+        path = write_rows(tmp_path / "part.parquet", [PAIR | {"margin": margin}])
+        with pytest.raises(InputError, match=f"row 0: {message}"):
+            read_examples([path], config("bt", margin_scale=1.0))
 
 
 @pytest.mark.parametrize(
@@ -122,7 +136,7 @@ def test_rows_are_numbered_through_the_whole_file(tmp_path: Path) -> None:
     path = write_rows(tmp_path / "part.parquet", [*rows, SOLUTION | {"prompt": []}])
     with pytest.raises(InputError, match="part.parquet row 2500: prompt must be"):
         read_examples([path], config("orm"))
-    assert read_examples([write_rows(path, rows)], config("orm"))[-1].where == "part.parquet row 2499"
+    assert read_examples([write_rows(path, rows)], config("orm"))[-1].where == f"{path} row 2499"
 
 
 def test_missing_files_columns_and_rows_are_named(tmp_path: Path) -> None:
@@ -149,6 +163,48 @@ def test_rows_without_a_prompt_id_are_grouped_by_their_messages(tmp_path: Path) 
     ]
     ids = [e.prompt_id for e in read_examples([write_rows(tmp_path / "a.parquet", rows)], config("orm"))]
     assert ids[0] == ids[1] != ids[2]
+
+
+def test_a_prompt_id_groups_prompts_of_different_words(tmp_path: Path) -> None:
+    rows = [SOLUTION | {"prompt_id": "p"}, SOLUTION | {"prompt": user("!"), "prompt_id": "p"}]
+    examples = read_examples([write_rows(tmp_path / "a.parquet", rows)], config("orm"))
+    assert [e.prompt_id for e in examples] == ["p", "p"]
+
+
+def test_files_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    for folder, row in (("a", SOLUTION), ("b", SOLUTION | {"prompt": []})):
+        (tmp_path / folder).mkdir()
+        write_rows(tmp_path / folder / "train.parquet", [row])
+    with pytest.raises(InputError, match="b/train.parquet row 0: prompt"):
+        read_examples([tmp_path / "a", tmp_path / "b"], config("orm"))
+
+
+def test_a_file_damaged_behind_its_header_is_named(tmp_path: Path) -> None:
+    path = write_rows(tmp_path / "torn.parquet", [SOLUTION | {"prompt": user(str(i))} for i in range(500)])
+    data = bytearray(path.read_bytes())
+    data[4 : len(data) // 2] = bytes(len(data) // 2 - 4)
+    path.write_bytes(data)
+    with pytest.raises(InputError, match="torn.parquet: not a whole parquet file"):
+        read_examples([path], config("orm"))
+
+
+def test_a_preference_table_may_have_other_columns(tmp_path: Path) -> None:
+    path = write_rows(tmp_path / "a.parquet", [PAIR | {"scores": [1.0, 0.0]}])
+    assert not read_examples([path], config("bt"))[0].is_ranking
+
+
+def test_texts_may_be_categories_and_lists_of_one_length(tmp_path: Path) -> None:
+    table = pa.table(
+        {
+            "prompt": pa.array([user("?")]),
+            "prompt_id": pa.array(["p"]).dictionary_encode(),
+            "completions": pa.array([["a", "b"]], pa.list_(pa.string(), 2)),
+            "labels": pa.array([[True, False]], pa.list_(pa.bool_(), 2)),
+        }
+    )
+    pq.write_table(table, tmp_path / "a.parquet")
+    (example,) = read_examples([tmp_path / "a.parquet"], config("prm"))
+    assert (example.prompt_id, example.completions, example.targets) == ("p", (("a", "b"),), (1.0, 0.0))
 
 
 def test_the_stores_own_tables_are_read(tmp_path: Path) -> None:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import socket
-import subprocess
-import sys
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +16,7 @@ import torch.distributed as dist
 from safetensors.torch import load_file
 from tiny_models import sum_rows, write_rows
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
+from two_processes import launch
 
 from trainers import TrainConfig, TrainResult, train
 from trainers.assembly import build
@@ -26,52 +24,9 @@ from trainers.distributed import FILLER, Ranks
 from trainers.loading import open_base
 from trainers.losses import choose_loss
 from trainers.model import EXTRAS
-from trainers.pack import Row, pack
+from trainers.pack import Row, make_trees, pack
 from trainers.plan import make_plan
 from trainers.step import backward
-
-# Every process starts here. The first to finish step {step} kills itself; the other's next exchange fails.
-WORKER = """
-import os, signal, sys
-from pathlib import Path
-import torch
-from trainers import train
-from trainers.config import read_config
-
-torch.set_num_threads(1)
-
-def report(event):
-    if event["step"] == {step} and "loss" in event:
-        os.kill(os.getpid(), signal.SIGKILL)
-    print("step", event["step"], flush=True)
-
-train(read_config(Path(sys.argv[1])), report)
-"""
-
-
-def launch(config: TrainConfig, folder: Path, step: int = -1) -> list[tuple[int, str, str]]:
-    """Return code and output of two processes that train together."""
-    path = folder / "config.yaml"
-    path.write_text(config.model_dump_json())
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    shared = os.environ | {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    started = [
-        subprocess.Popen(
-            [sys.executable, "-c", WORKER.format(step=step), str(path)],
-            env=shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(2)
-    ]
-    found = []
-    for process in started:
-        out, error = process.communicate(timeout=120)
-        found.append((process.returncode, out, error))
-    return found
 
 
 def test_two_processes_killed_and_resumed_train_what_one_trains(
@@ -85,18 +40,21 @@ def test_two_processes_killed_and_resumed_train_what_one_trains(
     }
     rows = sum_rows("bt", 9, per_prompt=3)
     changes["data"] = [write_rows(tmp_path / "bt.parquet", rows)]
-    flipped = [row | {"chosen": row["rejected"], "rejected": row["chosen"]} for row in rows[:3]]
+    flipped = [
+        row | {"chosen": row["rejected"], "rejected": row["chosen"], "prompt_id": "other"} for row in rows[:3]
+    ]
     changes["eval_data"] = [write_rows(tmp_path / "opposite.parquet", flipped)]  # the first epoch is the best
     alone = train(settings("bt", output=tmp_path / "alone", **changes))
     config = settings("bt", output=tmp_path / "two", **changes)
-    killed = launch(config, tmp_path, step=alone.steps - 1)
-    assert all(code != 0 for code, _, _ in killed), killed
+    killed = launch(config, tmp_path, kill_at=alone.steps - 1)
+    assert killed[0][0] == -signal.SIGKILL and killed[1][0] not in (0, None), killed
     assert not config.output.exists()
     shutil.copytree(tmp_path / "two.partial", tmp_path / "one.partial")
     resumed = launch(config, tmp_path)
-    assert [code for code, _, _ in resumed] == [0, 0], resumed
+    assert [code for code, _ in resumed] == [0, 0], resumed
     assert "step 1\n" not in resumed[0][1] and f"step {alone.steps}\n" in resumed[0][1]  # it went on
     assert resumed[1][1] == ""  # one process speaks
+    assert alone.best_eval == 0
     same(train(config), alone)  # what the finished run recorded
     same(train(settings("bt", output=tmp_path / "one", **changes)), alone)  # one process goes on for two
 
@@ -106,7 +64,8 @@ def same(found: TrainResult, alone: TrainResult) -> None:
     close, not equal."""
     np.testing.assert_allclose(found.losses, alone.losses, rtol=1e-4)
     np.testing.assert_allclose(found.grad_norms, alone.grad_norms, rtol=1e-3)
-    assert (found.counts, found.best_eval, found.n_tokens) == (alone.counts, 0, alone.n_tokens)
+    assert (found.counts, found.n_tokens) == (alone.counts, alone.n_tokens)
+    assert found.best_eval == alone.best_eval
     ours, theirs = (load_file(result.output / "model.safetensors") for result in (found, alone))
     assert ours.keys() == theirs.keys()
     for name, weight in theirs.items():
@@ -149,7 +108,7 @@ def test_sharded_weights_have_the_gradients_of_whole_ones(
         model = open_base(config.model_copy(update={"dtype": compute}), torch.device("cpu"), 0)
         plan = make_plan(config, model)
         network, _ = build(config, model, Ranks(mesh=mesh if sharded else None))
-        rows = pack([tree for group in plan.groups for tree in group], config.row_tokens)
+        rows = pack([t for g in plan.groups for t in make_trees(g, config.row_tokens)], config.row_tokens)
         loss = backward(network, rows, choose_loss(config), config.lm_coef, Ranks())
         found = {name: p.grad for name, p in network.named_parameters() if p.grad is not None}
         whole = {n: g.full_tensor() if sharded else g for n, g in found.items()}  # type: ignore[operator]
@@ -162,6 +121,31 @@ def test_sharded_weights_have_the_gradients_of_whole_ones(
     for name, gradient in expected[1].items():
         error = (found[1][name] - gradient).norm() / (gradient.norm() + 1e-3)
         assert error < (1e-4 if dtype == "float32" else 0.1), name
+
+
+def test_two_processes_train_adapters_heads_and_a_language_model_head(
+    settings: Callable[..., TrainConfig], tmp_path: Path
+) -> None:
+    changes: dict[str, Any] = {"lora": {"rank": 4}, "heads": 2, "lm_coef": 0.1, "row_tokens": 128}
+    alone = train(settings("orm", output=tmp_path / "alone", **changes))
+    config = settings("orm", output=tmp_path / "two", **changes)
+    assert [code for code, _ in launch(config, tmp_path)] == [0, 0]
+    same(train(config), alone)
+    ours, theirs = (
+        load_file(folder / "adapter" / "adapter_model.safetensors")
+        for folder in (config.output, alone.output)
+    )
+    assert ours.keys() == theirs.keys()
+    for name, weight in theirs.items():
+        torch.testing.assert_close(ours[name], weight, rtol=1e-2, atol=1e-4, msg=name)
+
+
+def test_processes_that_plan_other_steps_are_told_so(
+    settings: Callable[..., TrainConfig], tmp_path: Path
+) -> None:
+    found = launch(settings("bt"), tmp_path, other_seed=1)
+    assert [code for code, _ in found] == [1, 1]  # and neither waits for the other
+    assert all("process 1 has other data or settings than process 0" in told for _, told in found)
 
 
 @pytest.mark.parametrize("n", [0, 1, 5, 6])

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from tiny_models import make_base
+from tiny_models import make_base, sum_rows, write_rows
 from torch.nn import functional as F
 from transformers import AutoModelForCausalLM
 
@@ -18,7 +19,7 @@ from trainers.distributed import Ranks
 from trainers.loading import open_base
 from trainers.losses import choose_loss
 from trainers.network import Network, open_lm_head
-from trainers.pack import pack
+from trainers.pack import make_trees, pack
 from trainers.plan import make_plan
 from trainers.step import backward
 
@@ -34,7 +35,7 @@ def test_the_joint_loss_is_that_of_plain_rows(
     config = settings("orm", model=str(base), lm_coef=0.3, row_tokens=row_tokens, max_tokens=60)
     model = open_base(config, CPU, 0)
     plan = make_plan(config, model)
-    trees = [tree for group in plan.groups for tree in group]
+    trees = [tree for group in plan.groups for tree in make_trees(group, row_tokens)]
     units = [unit for tree in trees for unit in tree.units]
     network = Network(model, open_lm_head(config, model))
 
@@ -64,12 +65,17 @@ def test_the_joint_loss_is_that_of_plain_rows(
     torch.testing.assert_close(joint[1][outer] - before, 0.3 * plain, rtol=1e-3, atol=1e-6)
 
 
+@pytest.mark.parametrize("any_right", [True, False])
 def test_a_stopped_joint_run_ends_like_an_undisturbed_one(
-    settings: Callable[..., TrainConfig], tmp_path: Path
+    settings: Callable[..., TrainConfig], tmp_path: Path, any_right: bool
 ) -> None:
-    """The language-model head is trained and kept in resume points, and is not part of the output."""
-    whole = train(settings("orm", lm_coef=0.1, epochs=2, output=tmp_path / "whole"))
-    config = settings("orm", lm_coef=0.1, epochs=2, checkpoint_every=1, output=tmp_path / "stopped")
+    """The language-model head is trained and kept in resume points, and is not part of the output; it may
+    have had no gradient yet."""
+    rows = [row | {"label": row["label"] and any_right} for row in sum_rows("orm")]
+    data = [write_rows(tmp_path / "rows.parquet", rows)]
+    changes: dict[str, Any] = {"data": data, "lm_coef": 0.1, "epochs": 2}
+    whole = train(settings("orm", output=tmp_path / "whole", **changes))
+    config = settings("orm", output=tmp_path / "stopped", checkpoint_every=1, **changes)
 
     def stop(event: dict[str, object]) -> None:
         if event["step"] == 3:

@@ -82,21 +82,30 @@ def test_a_killed_run_ends_bit_for_bit_like_an_undisturbed_one(
     assert not (tmp_path / "killed.partial").exists()
 
 
-def test_a_finished_run_is_returned_and_not_repeated(settings: Callable[..., TrainConfig]) -> None:
-    first = train(settings("bt"))
-    again = train(settings("bt"), lambda event: pytest.fail("it trained again"))
+def test_a_finished_run_is_returned_and_what_a_kill_left_of_it_is_removed(
+    settings: Callable[..., TrainConfig], tmp_path: Path
+) -> None:
+    config = settings("bt", checkpoint_every=1)
+    with pytest.raises(KeyboardInterrupt):
+        train(config, interrupt_at(2))
+    partial = tmp_path / "model-bt.partial"
+    shutil.copytree(partial, tmp_path / "kept")
+    first = train(config)
+    (tmp_path / "kept").rename(partial)  # as if killed when the model was in place already
+    again = train(config, lambda event: pytest.fail("it trained again"))
     assert again.losses == first.losses and again.held_out == first.held_out
+    assert not partial.exists()
 
 
 def test_other_settings_do_not_overwrite_or_mix_with_a_run(
     settings: Callable[..., TrainConfig], tmp_path: Path
 ) -> None:
     train(settings("bt"))
-    with pytest.raises(InputError, match="other settings or data"):
+    with pytest.raises(InputError, match=r"a model of other settings \(lr\)"):
         train(settings("bt", lr=5e-4))
     with pytest.raises(KeyboardInterrupt):
         train(settings("orm", checkpoint_every=1), interrupt_at(2))
-    with pytest.raises(InputError, match="interrupted run with other settings"):
+    with pytest.raises(InputError, match=r"interrupted run with other settings \(lr\)"):
         train(settings("orm", lr=5e-4))
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("keep")
@@ -135,7 +144,7 @@ def test_epochs_visit_every_group_once_in_an_order_of_their_own(
 def test_a_step_in_tokens_takes_the_prompts_that_fit(settings: Callable[..., TrainConfig]) -> None:
     sizes = np.random.default_rng(0).integers(5, 60, 200)
     sizes[7] = 500  # above the budget: a step of its own
-    steps = batches(sizes, settings("orm", batch_tokens=100), 0)
+    steps = batches(sizes, settings("orm").model_copy(update={"batch_tokens": 100}), 0)
     assert sorted(np.concatenate(steps)) == list(range(200))
     held = [sizes[step].sum() for step in steps]
     assert all(total <= 100 or len(step) == 1 for total, step in zip(held, steps, strict=True))
@@ -153,7 +162,7 @@ def test_training_lowers_the_loss(settings: Callable[..., TrainConfig], objectiv
 def test_flipped_labels_turn_the_order_around(settings: Callable[..., TrainConfig], tmp_path: Path) -> None:
     rows = sum_rows("bt", 24)
     flipped = [row | {"chosen": row["rejected"], "rejected": row["chosen"]} for row in rows]
-    test = write_rows(tmp_path / "test.parquet", rows)
+    test = write_rows(tmp_path / "test.parquet", [row | {"prompt_id": "other"} for row in rows])
     train_on = write_rows(tmp_path / "flipped.parquet", flipped)
     result = train(settings("bt", data=[train_on], eval_data=[test], epochs=12, lr=3e-3))
     assert result.evals[-1]["accuracy"] < 0.3
@@ -163,7 +172,9 @@ def test_a_run_that_gets_no_better_stops_and_its_best_weights_are_saved(
     settings: Callable[..., TrainConfig], tmp_path: Path
 ) -> None:
     rows = sum_rows("bt", 24)
-    flipped = [row | {"chosen": row["rejected"], "rejected": row["chosen"]} for row in rows]
+    flipped = [
+        row | {"chosen": row["rejected"], "rejected": row["chosen"], "prompt_id": "other"} for row in rows
+    ]
     held_out = write_rows(tmp_path / "opposite.parquet", flipped)  # training only makes this worse
     changes: dict[str, Any] = {"eval_data": [held_out], "epochs": 6, "lr": 3e-3, "eval_every": 2}
     whole = train(settings("bt", output=tmp_path / "whole", **changes))
@@ -185,7 +196,7 @@ def test_a_run_that_gets_no_better_stops_and_its_best_weights_are_saved(
 def test_a_loss_that_is_not_finite_stops_and_names_the_rows(settings: Callable[..., TrainConfig]) -> None:
     for changes in ({}, {"row_tokens": 48}):  # in the second every pair is cut in two
         with pytest.raises(
-            InputError, match=r"step \d+: loss or gradient is not a finite number at bt.parquet row \d+"
+            InputError, match=r"step \d+: loss or gradient is not a finite number at .*bt.parquet row \d+"
         ):
             train(settings("bt", lr=1e30, epochs=3, **changes))
         shutil.rmtree(settings("bt").output.with_suffix(".partial"))
@@ -212,6 +223,31 @@ def test_prompts_are_held_out_by_their_id_alone(settings: Callable[..., TrainCon
     assert split_by_prompt(examples[::-1], 0.5)[1] == held[::-1]
     assert len(split_by_prompt(examples, 0.01)[1]) == 4  # never nothing when something was asked for
     assert split_by_prompt(examples, 0.0)[1] == []
+
+
+def test_prompts_that_are_held_out_are_not_trained_on(
+    settings: Callable[..., TrainConfig], tmp_path: Path
+) -> None:
+    rows = sum_rows("orm", 24)
+    held_out = write_rows(tmp_path / "held_out.parquet", rows[:8])  # two of the six prompts
+    config = settings("orm", eval_data=[held_out])
+    plan = make_plan(config, open_base(config, CPU, 0))
+    assert plan.counts == {"rows": 24, "used": 16, "held_out_prompt": 8}
+    trained = {unit.prompt_id for group in plan.groups for unit in group}
+    assert trained == {"p002", "p003", "p004", "p005"}
+    alone = write_rows(tmp_path / "alone.parquet", rows[:8])
+    with pytest.raises(InputError, match="'held_out_prompt': 8"):
+        make_plan(settings("orm", data=[alone], eval_data=[held_out]), open_base(config, CPU, 0))
+
+
+def test_where_nothing_is_held_out_rewards_are_calibrated_on_whole_training_solutions(
+    settings: Callable[..., TrainConfig],
+) -> None:
+    config = settings("orm", eval_fraction=0, orm_target="token", heads=2)
+    plan = make_plan(config, open_base(config, CPU, 0))
+    units = [unit for row in plan.calibration for unit in row.units]
+    assert len(units) == 24 and all(len(unit.at) == 1 for unit in units)
+    assert all((unit.items.copies == 1).all() for unit in units)
 
 
 def test_the_command_trains_and_says_what_it_did(

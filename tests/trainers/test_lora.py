@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from tiny_models import make_base
 from torch.distributed.checkpoint import FileSystemReader
 from transformers import AutoModelForSequenceClassification, AutoModelForTokenClassification
 
@@ -83,6 +84,14 @@ def test_a_stopped_run_with_dropout_ends_bit_for_bit_like_an_undisturbed_one(
     name = "model.safetensors"
     assert (resumed.output / name).read_bytes() == (whole.output / name).read_bytes()
     assert whole.losses != train(settings("bt", output=tmp_path / "no", **changes | {"lora": LORA})).losses
+
+
+def test_experts_outside_linear_layers_are_refused(
+    settings: Callable[..., TrainConfig], tmp_path: Path
+) -> None:
+    base = make_base(tmp_path / "experts", "mixtral", num_local_experts=2, num_experts_per_tok=1)
+    with pytest.raises(InputError, match="lora: mixtral has weights outside linear layers"):
+        add_lora(open_base(settings("bt", model=str(base)), CPU, 0), Lora(), seed=0)
 
 
 def test_peft_is_asked_for_by_name(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import fields, replace
+from functools import partial
 from itertools import combinations, permutations
 from typing import Any
 
@@ -37,7 +38,7 @@ def one_head(rewards: list[float]) -> Tensor:
 
 def double(items: Items) -> Items:
     """As tensors of double precision."""
-    moved = (torch.from_numpy(getattr(items, f.name)) for f in fields(items))
+    moved = (torch.tensor(getattr(items, f.name)) for f in fields(items))
     return Items(*(t.double() if t.is_floating_point() else t for t in moved))
 
 
@@ -162,6 +163,16 @@ def test_short_orders_beside_long_ones_cost_the_same_and_fillers_feel_nothing(
     assert math.isclose(found.item(), sum(alone), rel_tol=1e-9, abs_tol=1e-9)
     found.backward()
     assert outputs.grad[0].item() == 0 and outputs.grad.isfinite().all()
+
+
+def test_a_label_that_is_not_a_number_is_the_matter_of_its_own_item() -> None:
+    short, long = make_items([[0, 1]], [[0, 1]]), make_items([[0, 1, 2]], [[0, 1, 2]])
+    joined = join_items([(short, 0), (long, 2)])  # a filler of the short one points at the last label
+    first = Items(*(getattr(joined, f.name)[:1] for f in fields(joined)))
+    rewards = [1.0, 2.0, 3.0, 4.0, math.nan]
+    assert cost(partial(order_loss, centering=1.0), rewards, first) == pytest.approx(
+        cost(partial(order_loss, centering=1.0), rewards[:2], short)
+    )
 
 
 @given(st.lists(st.floats(-5, 5), min_size=2, max_size=6))

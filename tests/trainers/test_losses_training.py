@@ -93,7 +93,7 @@ def test_heads_learn_from_different_samples_and_agree_on_what_is_clear(
     train(config)
     model = open_trained(config.output, CPU)
     plan = make_plan(config, model)
-    units = [unit for group in plan.groups for tree in group for unit in tree.units]
+    units = [unit for group in plan.groups for unit in group]
     copies = np.concatenate([unit.items.copies for unit in units])
     assert copies.shape[1] == 3 and len({tuple(column) for column in copies.T}) == 3
     with torch.no_grad():

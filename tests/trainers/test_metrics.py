@@ -49,6 +49,9 @@ def test_calibration_error_of_a_known_case() -> None:
     # bin .2: mean probability .25, half right: gap .25; bin .9: .95 against 1: gap .05; two items each
     probabilities, labels = np.array([0.25, 0.25, 0.95, 0.95]), np.array([1.0, 0, 1, 1])
     assert abs(metrics.ece(probabilities, labels) - (2 * 0.25 + 2 * 0.05) / 4) < 1e-12
+    assert (
+        metrics.ece(np.array([-0.25, 1.0]), np.array([1.0, 1.0])) == 1.25 / 2
+    )  # a lower bound may be below 0
 
 
 def test_brier_of_known_cases() -> None:

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_models import byte_tokenizer
 
-from trainers import TrainConfig
+from trainers import TrainConfig, trees
 from trainers.data import read_examples
 from trainers.items import make_items
-from trainers.pack import by_unit, group_by_prompt, make_trees, pack
+from trainers.pack import by_unit, first_fit, group_by_prompt, make_trees, pack
 from trainers.tokenize import Codec
 from trainers.trees import tree_size
 from trainers.units import Unit, make_units
@@ -71,6 +71,46 @@ def test_packing_is_first_fit_decreasing() -> None:
     # 7, 5, 4, 3, 1 into bins of 10: 7 opens a bin, 5 another, 4 joins 5, 3 joins 7, 1 fills 5 + 4.
     rows = pack([tree(n) for n in (3, 5, 7, 1, 4)], 10)
     assert [[int(u.where) for u in row.units] for row in rows] == [[7, 3], [5, 4, 1]]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(1, 10), max_size=30))
+def test_first_fit_takes_the_first_row_with_room(sizes: list[int]) -> None:
+    room: list[int] = []
+    for size, found in zip(sizes, first_fit(sizes, 10), strict=True):
+        wanted = next((i for i, left in enumerate(room) if left >= size), len(room))
+        room += [10] * (wanted == len(room))
+        room[wanted] -= size
+        assert found == wanted
+
+
+@settings(max_examples=60, deadline=None)
+@given(groups(), st.integers(20, 60))
+def test_a_part_ends_where_the_next_unit_would_not_fit(made: list[list[Unit]], budget: int) -> None:
+    for group in made:
+        parts = [tree.units for tree in make_trees(group, budget)]
+        assert [unit.where for part in parts for unit in part] == [unit.where for unit in group]
+        for part, following in zip(parts, parts[1:], strict=False):
+            assert tree_size([p for u in [*part, following[0]] for p in u.paths]) > budget
+
+
+def test_splitting_a_prompt_takes_time_in_proportion_to_its_units(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = 0
+    compare = trees.common_prefix
+
+    def counted(a: np.ndarray, b: np.ndarray) -> int:
+        nonlocal calls
+        calls += 1
+        return compare(a, b)
+
+    monkeypatch.setattr(trees, "common_prefix", counted)
+    none = make_items([], [])
+    group = [
+        Unit(str(i), "p", (np.array([9, 9, i], np.int32),), np.zeros(0, int), np.zeros(0, int), none)
+        for i in range(200)
+    ]
+    assert len(make_trees(group, 160)) == 2
+    assert calls <= 5 * len(group)
 
 
 @st.composite

@@ -14,7 +14,7 @@ from trainers.distributed import Ranks
 from trainers.loading import open_base
 from trainers.losses import choose_loss
 from trainers.network import Network
-from trainers.pack import pack
+from trainers.pack import make_trees, pack
 from trainers.plan import make_plan
 from trainers.split import is_split
 from trainers.step import backward
@@ -26,7 +26,7 @@ Found = tuple[float, torch.Tensor, list[bool]]  # loss, gradient, and whether ea
 def loss_and_gradient(config: TrainConfig) -> Found:
     model = open_base(config, CPU, 0)
     plan = make_plan(config, model)
-    rows = pack([tree for group in plan.groups for tree in group], config.row_tokens)
+    rows = pack([t for g in plan.groups for t in make_trees(g, config.row_tokens)], config.row_tokens)
     loss = backward(Network(model), rows, choose_loss(config), 0.0, Ranks())
     gradient = torch.cat([p.grad.flatten() for p in model.hf.parameters() if p.grad is not None])
     return loss.item(), gradient, [is_split(row) for row in rows]

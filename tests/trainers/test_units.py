@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from tiny_models import assistant, byte_tokenizer, sum_rows, user, write_rows
 from trainers import TrainConfig
 from trainers.data import Example, read_examples
 from trainers.tokenize import Codec
-from trainers.units import Unit, make_units
+from trainers.units import Unit, fingerprint, make_units
 
 PAIR = {"prompt": user("?"), "chosen": assistant("yes"), "rejected": assistant("no")}
 SOLUTION = {"prompt": user("?"), "completion": assistant("yes"), "label": True}
@@ -104,6 +105,58 @@ def test_all_pairs_of_a_ranking_weigh_as_much_as_one_pair(tmp_path: Path) -> Non
     assert unit.items.weight == pytest.approx([1 / 6] * 6)
     without_ties = one(tmp_path, RANKING, "bt", ties="drop").items
     assert len(without_ties) == 5 and without_ties.weight == pytest.approx([1 / 5] * 5)
+
+
+def test_a_ranking_does_without_completions_that_cannot_be_used(tmp_path: Path) -> None:
+    long = RANKING | {"completions": ["a", "x" * 200, "c", "d"]}
+    units, counts = made(tmp_path, [long], "bt")
+    assert counts == {"rows": 1, "used": 1, "completions_too_long": 1}
+    assert [CODEC.tokenizer.decode([path[-3]]) for path in units[0].paths] == [*"acd"]
+    # scores 0, 0.5 and 2: d before c before a
+    assert sorted(map(tuple, units[0].items.member.tolist())) == [(1, 0), (2, 0), (2, 1)]
+    assert units[0].items.weight == pytest.approx([1 / 3] * 3)
+    too_few = RANKING | {"completions": ["a", *("x" * n for n in (200, 201, 202))]}
+    assert made(tmp_path, [too_few], "bt")[1] == {"rows": 1, "too_long": 1}
+
+
+def test_completions_of_a_ranking_that_the_tokenizer_cannot_tell_apart_are_left_out(tmp_path: Path) -> None:
+    from tokenizers import normalizers
+
+    tokenizer = byte_tokenizer()
+    tokenizer.backend_tokenizer.normalizer = normalizers.Lowercase()
+    path = write_rows(tmp_path / "a.parquet", [RANKING | {"completions": ["a", "b", "A", "d"]}])
+    examples = read_examples([path], config("bt"))
+    units, counts = make_units(examples, Codec(tokenizer, "x"), config("bt"), 100)
+    assert counts == {"rows": 1, "used": 1, "completions_same_tokens": 2}
+    assert units[0].items.target.tolist() == [[0.5]]  # b and d, both with 2
+
+
+@pytest.mark.parametrize(
+    ("objective", "row", "changes", "settings"),
+    [
+        ("orm", SOLUTION, {"label": False}, {}),
+        ("prm", STEPWISE, {"labels": [True, True]}, {}),
+        ("prm", STEPWISE, {"confidences": [1.0, 0.5]}, {}),
+        ("bt", PAIR, {"soft": 0.5}, {}),
+        ("bt", PAIR, {"margin": 2.0}, {"margin_scale": 1.0}),
+        ("bt", RANKING, {"scores": [0.0, 2.0, 1.0, 3.0]}, {"loss": "plackett-luce"}),
+        ("regression", RATED, {"helpful": 3}, {"attributes": ["helpful"]}),
+    ],
+)
+def test_the_fingerprint_sees_labels(
+    tmp_path: Path, objective: str, row: dict[str, Any], changes: dict[str, Any], settings: dict[str, Any]
+) -> None:
+    before, after = (made(tmp_path, r, objective, **settings)[0] for r in (row, row | changes))
+    assert before[0].paths[0].tolist() == after[0].paths[0].tolist()
+    assert fingerprint(before) != fingerprint(after)
+
+
+def test_a_label_on_every_token_takes_little_memory(tmp_path: Path) -> None:
+    unit = one(tmp_path, SOLUTION | {"completion": assistant("x" * 60)}, "orm")
+    arrays = (unit.path, unit.at, *(getattr(unit.items, f.name) for f in fields(unit.items)))
+    held = sum(a.nbytes if all(a.strides) else a.itemsize for a in arrays)
+    assert held <= 8 * len(unit.at) + 64  # where the label stands, and which item it belongs to
+    assert unit.items.target[:, 0].tolist() == [1.0] * len(unit.at)
 
 
 def test_an_order_is_one_item_best_first_with_equal_ranks_for_ties(tmp_path: Path) -> None:

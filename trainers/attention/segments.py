@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,9 +20,9 @@ from .backend import Backend
 
 _NAME = "tree_segments"
 _SIZES = (16, 32, 48, 64, 96, 128, 192, 256)
-# Measured on one core: moving a key and value costs about as much as this many queries attending to it; and
-# groups whose keys differ by more than this factor (or up to so many keys) are better computed apart.
-_GATHER_COST, _SPREAD, _FEW_KEYS = 16, 1.5, 64
+# Measured on one core: moving a key and value costs about as much as this many queries attending to it.
+_GATHER_COST = 16
+_STEP = 64  # chunks with as many keys, in steps of this, share a group (the best of 32 to 256)
 
 
 class _Chunk(NamedTuple):
@@ -69,18 +70,14 @@ def make_segments(row: Row) -> Segments:
 
 
 def _grouped(row: Row, size: int) -> list[list[_Chunk]]:
-    """Chunks of up to `size` queries, by number of keys."""
+    """Chunks of up to `size` queries, those with about equally many keys together, fewest first."""
     chunks = [
         _Chunk(at, start, min(start + size, len(at)))
         for at, own in row.paths
         for start in range(own, len(at), size)
     ]
-    groups: list[list[_Chunk]] = []
-    for chunk in sorted(chunks, key=lambda chunk: chunk.stop):
-        if not groups or chunk.stop > _SPREAD * max(groups[-1][0].stop, _FEW_KEYS):
-            groups.append([])
-        groups[-1].append(chunk)
-    return groups
+    chunks.sort(key=lambda chunk: chunk.stop)
+    return [list(group) for _, group in groupby(chunks, key=lambda chunk: -(-chunk.stop // _STEP))]
 
 
 def _cost(size: int, groups: Sequence[Sequence[_Chunk]]) -> int:
@@ -105,8 +102,7 @@ def _inputs(row: Row, device: torch.device) -> dict[str, Any]:
     return {"segments": Segments(tuple(g.to(device) for g in made.groups), made.slot.to(device))}
 
 
-# Tables differ in size from row to row: under torch.compile a break in the graph costs less than compiling
-# anew.
+# Sizes differ from row to row: under torch.compile a break in the graph costs less than compiling anew.
 @torch.compiler.disable
 def segment_attention(
     module: torch.nn.Module,

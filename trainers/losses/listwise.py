@@ -20,7 +20,9 @@ from .centering import off_centre
 def order_loss(outputs: Tensor, items: Items, centering: float = 0.0) -> Tensor:
     """`outputs` (L, H, 1); `items.member` (N, K) best first, -1 behind the last; `items.target` (N, K) are
     ascending ranks, equal for ties, NaN behind the last."""
-    rewards = outputs[items.member, :, 0]  # (N, K, H); what stands behind the last is read and then masked
+    rewards = outputs[items.member, :, 0]  # (N, K, H)
+    # What stands behind the last is another label's output, which must not matter even where it is NaN.
+    rewards = rewards.masked_fill((items.member < 0)[:, :, None], 0)
     rank = items.target
     itself = torch.eye(rank.shape[1], dtype=torch.bool, device=rank.device)
     # NaN compares false: a filler has no rival but itself, so it costs log exp(r) - r = 0, and is nobody's.

@@ -59,6 +59,12 @@ def read(
     encoded = _encode_all(model, items)
     units = _units(encoded, limit)
     found = (padded_outputs if padded else packed_outputs)(model, units, token_budget, progress)
+    for i, item in enumerate(items):
+        if not np.isfinite(found[i]).all():
+            raise InputError(
+                f"the model gives no number for {''.join(item.segments)[:60]!r}: its weights are broken, or "
+                f"{model.dtype} overflows; score in float32, or train it again"
+            )
     return [_reading(one, found[i], limit) for i, one in enumerate(encoded)]
 
 
@@ -70,11 +76,17 @@ def make_labelled(
 
 
 def _limit(model: RewardModel, token_budget: int, max_tokens: int | None) -> int:
-    return min(max_tokens or token_budget, token_budget, model.max_positions)
+    limit = min(token_budget if max_tokens is None else max_tokens, token_budget, model.max_positions)
+    if limit < 1:
+        raise InputError(f"a limit of {limit} tokens leaves nothing to score; give a positive number")
+    return limit
 
 
 def _encode_all(model: RewardModel, items: Sequence[Item]) -> list[Encoded]:
-    model.codec.warm([step for item in items for step in item.segments])
+    in_steps = model.objective == "prm"
+    model.codec.warm(
+        [text for item in items for text in (item.segments if in_steps else ["".join(item.segments)])]
+    )
     return [_encode(model, item, i) for i, item in enumerate(items)]
 
 
@@ -88,7 +100,9 @@ def _encode(model: RewardModel, item: Item, i: int) -> Encoded:
         raise InputError(
             f"item {i}: a completion must be one or more non-empty steps; drop empty completions"
         )
-    return model.codec.encode(item.messages, item.segments)
+    # As in training, where only a process reward model's completions are tokenised step by step.
+    encode = model.codec.encode if model.objective == "prm" else model.codec.encode_whole
+    return encode(item.messages, item.segments)
 
 
 def _unit(i: int, one: Encoded, limit: int) -> Unit:
