@@ -63,6 +63,7 @@ GPU_CASES = {
 }
 # Random weights need far higher rates than trained ones.
 RATES = {"cpu": {"bt": 1e-3, "prm": 2e-3}, "cuda": {"bt": 1e-4, "prm": 2e-4}}
+WARM_UP = {"cpu": 1, "cuda": 3}  # steps
 TRIAL_SHARE = 6  # one part in so many of the prompts
 # Settings that are ours rather than TRL's defaults, so that both take equal steps.
 STEPS_AS_OURS = {
@@ -131,7 +132,8 @@ def run_case(key: str, case: Case, args: argparse.Namespace, work: Path) -> dict
     train, held_out = groups(case, SEED)
     data, trial = work / f"data-{key}", work / f"trial-{key}"
     write_data(data, case, train, held_out, model)
-    write_data(trial, case, train[: max(3 * case.step_prompts, len(train) // TRIAL_SHARE)], [], model)
+    n_trial = max((WARM_UP[args.device] + 3) * case.step_prompts, len(train) // TRIAL_SHARE)
+    write_data(trial, case, train[:n_trial], [], model)
     rows = json.loads((data / "train.json").read_text())
     labels = [sum(x >= 0 for x in row["labels"]) if "labels" in row else 1 for row in rows]
     facts = {
@@ -223,7 +225,7 @@ def _run(
             "lr": _rate(case, args),
             "device": args.device,
             "threads": 1 if args.device == "cpu" else None,
-            "warm_up": 1 if args.device == "cpu" else 3,
+            "warm_up": WARM_UP[args.device],
             "trial": trial,
         }
         path = Path(folder) / "spec.json"

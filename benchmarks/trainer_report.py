@@ -29,7 +29,7 @@ TARGETS: dict[str, dict[str, tuple[float | None, float | None]]] = {
 TARGET_MFU = {"random-1.7b": 0.45, "random-4b": 0.5}
 TITLE = "# The trainer beside TRL's\n"
 HEAD = (
-    "| side | items/s | ours is | updates | tokens forwarded | tokens/s | MFU | peak MiB | held-out accuracy |\n"
+    "| side | items/s | ours is | updates | forwarded | tokens/s | MFU | peak MiB | held-out accuracy |\n"
     "|---|---|---|---|---|---|---|---|---|"
 )
 

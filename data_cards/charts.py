@@ -148,7 +148,7 @@ def loss_chart(
     shown = [loss for _, loss in (*trained, *held_out)]
     ticks = _ticks(min(shown), max(shown), least=1e-3)
     last = max(step for step, _ in (*trained, *held_out))
-    left, right, top, bottom = 46.0, width - 14.0, 34.0, height - 26.0
+    left, right, top, bottom = 58.0, width - 14.0, 34.0, height - 26.0
 
     def at(point: tuple[float, float]) -> tuple[float, float]:
         share = (ticks[-1] - point[1]) / (ticks[-1] - ticks[0])
@@ -161,6 +161,7 @@ def loss_chart(
         parts += [_hline(left, right, y), _text(left - 6, y + 4, f"{tick:g}", "end")]
     parts += [_text(left, height - 8, "0", "start"), _text(right, height - 8, f"{last:,.0f} steps", "end")]
     parts.append(_path([at(point) for point in trained], own, 1.6))
+    parts += [_dot(*at(point), own, 2.8) for point in trained if len(trained) == 1]
     if held_out:
         parts += [
             _text(right - 70, 18, "held out", "end", other),

@@ -10,12 +10,9 @@ from data_cards.charts import loss_chart
 from data_cards.run import Facts, Run
 from data_cards.summary import number
 
-# What the best weights were chosen by, in the words of the report; of each model the first that it has.
-RANKED_BY = {
-    "auroc_within_prompt": "AUC within a prompt",
-    "accuracy": "accuracy",
-    "pearson": "correlation",
-}
+# What the best weights were chosen by, and its name in the report; the loss decides where it is undefined.
+RANKED_BY = {"bt": "accuracy", "orm": "auroc_within_prompt", "prm": "auroc_within_prompt"}
+NAMES = {"accuracy": "accuracy", "auroc_within_prompt": "AUC within a prompt", "loss": "the loss"}
 
 
 @dataclass(frozen=True)
@@ -51,7 +48,7 @@ def _line(model: str, notes: Facts) -> TrainingLine:
         [(found["step"], found["loss"]) for found in curve["held_out"]],
         curve["kept"],
     )
-    ranked_by = next((name for name in RANKED_BY if kept.get(name) is not None), None)
+    ranked_by = RANKED_BY[model] if kept.get(RANKED_BY[model]) is not None else "loss"
     return TrainingLine(
         model,
         Markup(chart),
@@ -59,6 +56,6 @@ def _line(model: str, notes: Facts) -> TrainingLine:
         notes["tokens_packed"],
         notes["tokens_unpacked"] / notes["tokens_packed"],
         number(kept.get("loss")),
-        RANKED_BY[ranked_by] if ranked_by else "nothing",
-        number(kept[ranked_by]) if ranked_by else number(None),
+        NAMES[ranked_by] if kept else "nothing held out",
+        number(kept.get(ranked_by)),
     )

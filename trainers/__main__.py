@@ -64,11 +64,10 @@ def _runs(config: TrainConfig, seeds: list[int] | None) -> list[TrainConfig]:
 
 def _tell(result: TrainResult) -> None:
     print(f"saved {result.output} after {result.steps} steps, {_counts(result.counts)}")
-    print(f"held out: {_numbers(result.held_out) or 'nothing'}", flush=True)
-    if known := result.eval_counts.get("prompts_also_trained_on"):
-        print(
-            f"warning: training had {known} of the prompts of eval_data, so these numbers flatter", flush=True
-        )
+    if result.held_out:
+        print(f"held out, {_counts(result.eval_counts)}: {_numbers(result.held_out)}", flush=True)
+    else:
+        print("held out: nothing", flush=True)
 
 
 def _numbers(metrics: dict[str, float | None]) -> str:
@@ -86,7 +85,10 @@ class _Lines:
     """One greppable line every two seconds, and one for each held-out evaluation."""
 
     def __init__(self) -> None:
-        self.shown, self.work = time.monotonic(), Work()
+        self._restart()
+
+    def _restart(self) -> None:
+        self.shown, self.work, self.used = time.monotonic(), Work(), 0.0
 
     def __call__(self, event: dict[str, Any]) -> None:
         place = f"step {event['step']}/{event['steps']}"
@@ -94,12 +96,13 @@ class _Lines:
             print(f"{place} held out: {_numbers(event['held_out'])}", flush=True)
             return
         self.work.add(event["tokens"], event["path_tokens"], event["attended"], event["seconds"])
+        self.used += event["seconds"] * (event["mfu"] or 0.0)
         if time.monotonic() - self.shown < _EVERY and event["step"] != event["steps"]:
             return
         rate = self.work.tokens / self.work.seconds
-        mfu = "" if event["mfu"] is None else f" mfu {event['mfu']:.1%}"
+        mfu = "" if event["mfu"] is None else f" mfu {self.used / self.work.seconds:.1%}"
         print(f"{place} loss {event['loss']:.4f} lr {event['lr']:.2e} {rate:,.0f} tokens/s{mfu}", flush=True)
-        self.shown, self.work = time.monotonic(), Work()
+        self._restart()
 
 
 if __name__ == "__main__":

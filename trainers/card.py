@@ -36,18 +36,58 @@ def model_card(config: Facts, manifest: Facts, in_transformers: bool = True) -> 
         _header(manifest["model"], extras["objective"], head),
         _introduction(config, extras, head, manifest),
         _reading(extras, head, in_transformers),
-        _measured(manifest["record"]),
+        _measured(manifest),
         _training(manifest),
-        "## Limits\n\nRewards of other kinds of prompts, of longer texts, or of another policy's style are "
-        "extrapolation, and a policy optimised against them will find what the model gets wrong.",
+        _limits(extras),
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
 
 
-def _header(base: str, objective: str, head: Head) -> str:
+def exported_card(architecture: str, extras: Facts, manifest: Facts) -> str:
+    """Of a step model in the form that vLLM has built in."""
+    head = read_head(extras["head"])
+    used = f"""# Process reward model for vLLM
+
+A {architecture} with the scores of the model it was made from: the softmax over incorrect and correct at
+every token, to be read at the last token of each step.
+
+```python
+import torch
+from transformers import AutoTokenizer
+from vllm import LLM
+from vllm.config import PoolerConfig
+
+folder = "PATH"  # where this file is, or its name on the Hub
+tokenizer = AutoTokenizer.from_pretrained(folder)
+{_encoding(extras)}
+llm = LLM(folder, runner="pooling", dtype="float32", pooler_config=PoolerConfig(tok_pooling_type="ALL"))
+found = llm.encode([{{"prompt_token_ids": ids}}], pooling_task="token_classify")
+step_rewards = found[0].outputs.data[:, 1][ends]
+```
+
+Steps that end in a token of their own can be picked by vLLM itself: `PoolerConfig(step_tag_id=...)`."""
+    header = _header(manifest["model"], extras["objective"], head, library="vllm")
+    sections = [header, used, _measured(manifest), _training(manifest), _limits(extras)]
+    return "\n\n".join(sections) + "\n"
+
+
+def _limits(extras: Facts) -> str:
+    thoughts = (
+        " The chat template rewrites `<think>` in the assistant's words; the model was trained on completions "
+        "as they are, so give it token ids made as above, not renderings of the template."
+        if "thoughts" in extras["template_rewrites"]
+        else ""
+    )
+    return (
+        "## Limits\n\nRewards of other kinds of prompts, of longer texts, or of another policy's style are "
+        "extrapolation, and a policy optimised against them will find what the model gets wrong." + thoughts
+    )
+
+
+def _header(base: str, objective: str, head: Head, library: str = "transformers") -> str:
     lines = [f"base_model: {base}"] if _HUB_NAME.fullmatch(base) else []
     lines += [
-        "library_name: transformers",
+        f"library_name: {library}",
         f"pipeline_tag: {'token' if head.per_token else 'text'}-classification",
         "tags:",
         "- reward-model",
@@ -92,13 +132,6 @@ def _meaning(objective: str, head: Head) -> str:
 def _reading(extras: Facts, head: Head, in_transformers: bool) -> str:
     auto = f"AutoModelFor{'Token' if head.per_token else 'Sequence'}Classification"
     task = "token_classify" if head.per_token else "classify"
-    steps = extras["objective"] == "prm"
-    example = '["2 + 3 = 5\\n", "The answer is 5."]' if steps else '["2 + 3 = 5. The answer is 5."]'
-    ends = (
-        "ends = torch.tensor([len(part) for part in parts]).cumsum(0)[1:-1] - 1  # last tokens of the steps\n"
-        if steps
-        else ""
-    )
     imports = "" if in_transformers else "from trainers.token_classes import ensure_token_class\n"
     register = (
         ""
@@ -114,14 +147,7 @@ from transformers import {"" if in_transformers else "AutoConfig, "}{auto}, Auto
 folder = "PATH"  # where this file is, or its name on the Hub
 {register}tokenizer = AutoTokenizer.from_pretrained(folder)
 model = {auto}.from_pretrained(folder, dtype="float32").eval()
-prompt = [{{"role": "user", "content": "What is 2 + 3?"}}]
-steps = {example}  # joined they are the completion
-
-# The chat template writes all special tokens; each part is tokenised on its own, as in training.
-text = tokenizer.apply_chat_template([*prompt, {{"role": "assistant", "content": "@@"}}], tokenize=False)
-before, _, after = text.rpartition("@@")
-parts = [tokenizer(part, add_special_tokens=False).input_ids for part in [before, *steps, after]]
-{ends}ids = sum(parts, [])
+{_encoding(extras)}
 with torch.no_grad():
     logits = model(torch.tensor([ids])).logits[0]
 {_formula(extras, head)}
@@ -148,6 +174,27 @@ reward = score(folder, [Item(prompt, steps)])[0].reward
 ```"""
 
 
+def _encoding(extras: Facts) -> str:
+    """Python lines from a conversation to `ids`, and of steps also `ends`."""
+    steps = extras["objective"] == "prm"
+    example = '["2 + 3 = 5\\n", "The answer is 5."]' if steps else '["2 + 3 = 5. The answer is 5."]'
+    trimmed = "outer whitespace" in extras["template_rewrites"]
+    lines = [
+        'prompt = [{"role": "user", "content": "What is 2 + 3?"}]',
+        f"steps = {example}  # joined they are the completion{', its outer whitespace trimmed' * trimmed}",
+        "",
+        "# The chat template writes all special tokens; each part is tokenised on its own, as in training.",
+        'text = tokenizer.apply_chat_template([*prompt, {"role": "assistant", "content": "@@"}], tokenize=False)',
+        'before, _, after = text.rpartition("@@")',
+        "parts = [tokenizer(part, add_special_tokens=False).input_ids for part in [before, *steps, after]]",
+    ]
+    if steps:
+        lines.append(
+            "ends = torch.tensor([len(part) for part in parts]).cumsum(0)[1:-1] - 1  # last tokens of the steps"
+        )
+    return "\n".join([*lines, "ids = sum(parts, [])"])
+
+
 def _formula(extras: Facts, head: Head) -> str:
     """Python lines from `logits`, (outputs,) or (tokens, outputs), to `reward`; as trainers/readout.py."""
     several = head.n > 1
@@ -162,8 +209,8 @@ def _formula(extras: Facts, head: Head) -> str:
     else:
         lines, values = [], "logits.sigmoid()" if extras["objective"] == "orm" else "logits"
     if several and extras["objective"] == "bt":
-        mean, std = (f"torch.tensor({extras[name]})" for name in ("head_mean", "head_std"))
-        values = f"({values} - {mean}) / {std}"
+        std = [deviation or 1.0 for deviation in extras["head_std"]]  # as ensemble.py does
+        values = f"({values} - torch.tensor({extras['head_mean']})) / torch.tensor({std})"
     if several:
         lines.append(f"members = {values}")
         values = _AGGREGATES[extras["aggregate"]]
@@ -176,15 +223,30 @@ def _formula(extras: Facts, head: Head) -> str:
     return "\n".join(lines)
 
 
-def _measured(record: Facts) -> str:
+def _measured(manifest: Facts) -> str:
+    record = manifest["record"]
     if record["best_eval"] < 0:
         return "## Measured\n\nNothing was held out in this training."
     found = record["evals"][record["best_eval"]]
-    lines = [
-        f"| {name.replace('_', ' ')} | {value:.4g} |" for name, value in found.items() if value is not None
-    ]
+    lines = [f"| {name.replace('_', ' ')} | {_number(value)} |" for name, value in found.items()]
     table = "\n".join(["| on held-out prompts | |", "|---|--:|", *lines])
-    return f"## Measured\n\n{table}\n\nThe weights are those of the best evaluation on these prompts."
+    used, rows = (f"{record['eval_counts'].get(name, 0):,}" for name in ("used", "rows"))
+    source = (
+        ", ".join(manifest["eval_data"])
+        or f"{100 * manifest['settings']['eval_fraction']:.3g} % of the training data's prompts"
+    )
+    notes = [f"Held out: {used} of {rows} rows of {source}."]
+    if len(record["evals"]) > 1:
+        notes.append("The weights are those of the best evaluation on these prompts.")
+    if found.get("first_error_f1") is not None:
+        notes.append("The threshold of the first error is chosen on these very rows, which flatters its F1.")
+    return f"## Measured\n\n{table}\n\n{' '.join(notes)}"
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "not defined"
+    return f"{value:,.0f}" if value == int(value) else f"{value:.4g}"
 
 
 def _training(manifest: Facts) -> str:
@@ -201,5 +263,10 @@ def _training(manifest: Facts) -> str:
     return (
         f"## Training\n\nData: {', '.join(manifest['data'])}{counts}.\n\n"
         + "\n".join(["| setting | |", "|---|---|", *lines])
+        + (
+            "\n\n`adapter/` holds the LoRA adapter and the head alone."
+            if manifest["settings"]["lora"]
+            else ""
+        )
         + f"\n\nOther settings have their defaults; `training.json` has all. {versions}."
     )

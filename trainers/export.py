@@ -16,6 +16,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -26,35 +28,12 @@ from torch import Tensor
 
 from store.errors import InputError
 
+from .card import exported_card
 from .loading import open_trained
-from .model import RewardModel
-from .saving import CARD
+from .model import EXTRAS, RewardModel
+from .saving import CARD, MANIFEST
 
 ARCHITECTURE = "Qwen2ForProcessRewardModel"
-_CARD = f"""---
-library_name: vllm
-pipeline_tag: token-classification
-tags:
-- reward-model
-- process-reward-model
----
-
-# Process reward model for vLLM
-
-A {ARCHITECTURE} with the scores of the model it was made from: the softmax over incorrect and correct at
-every token, to be read at the last token of each step.
-
-```python
-from vllm import LLM
-from vllm.config import PoolerConfig
-
-llm = LLM("PATH", runner="pooling", dtype="float32", pooler_config=PoolerConfig(tok_pooling_type="ALL"))
-found = llm.encode([{{"prompt_token_ids": ids}}], pooling_task="token_classify")
-p_right = found[0].outputs.data[:, 1]
-```
-
-Steps that end in a token of their own can be picked by vLLM itself: `PoolerConfig(step_tag_id=...)`.
-"""
 
 
 def export_qwen_prm(folder: Path, output: Path) -> None:
@@ -63,12 +42,21 @@ def export_qwen_prm(folder: Path, output: Path) -> None:
         raise InputError(f"{output}: exists; choose another output")
     model = open_trained(folder, torch.device("cpu"))
     _check(model, folder)
-    output.mkdir(parents=True)
-    model.codec.tokenizer.save_pretrained(output)
+    manifest = (folder / MANIFEST).read_text(encoding="utf-8")
+    partial = output.with_name(output.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    model.codec.tokenizer.save_pretrained(partial)
     config: dict[str, Any] = model.hf.config.to_dict() | {"architectures": [ARCHITECTURE]}
-    (output / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    save_file(two_layers(model), output / "model.safetensors", metadata={"format": "pt"})
-    (output / CARD).write_text(_CARD, encoding="utf-8")
+    del config[EXTRAS]  # they say of the head what is no longer so
+    (partial / "config.json").write_text(
+        json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8"
+    )
+    save_file(two_layers(model), partial / "model.safetensors", metadata={"format": "pt"})
+    (partial / MANIFEST).write_text(manifest, encoding="utf-8")
+    card = exported_card(ARCHITECTURE, model.extras, json.loads(manifest))
+    (partial / CARD).write_text(card, encoding="utf-8")
+    os.replace(partial, output)
 
 
 def _check(model: RewardModel, folder: Path) -> None:

@@ -6,6 +6,7 @@ is kept."""
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,12 @@ def open_base(settings: TrainConfig, device: torch.device, seed: int) -> RewardM
         generator = torch.Generator().manual_seed(seed)
         torch.nn.init.normal_(hf.score.weight, std=1 / (hf.score.in_features + 1), generator=generator)
     codec = Codec(tokenizer, source)
+    if "thoughts" in codec.rewrites:
+        warnings.warn(
+            f"{source}: the chat template rewrites <think>…</think> in the assistant's words; training and "
+            "scoring read completions as they are, plain renderings of the template will not",
+            stacklevel=2,
+        )
     extras = {
         "objective": objective,
         "label_at": "step end" if objective == "prm" else "every token" if head.per_token else "last token",
@@ -68,6 +75,7 @@ def open_base(settings: TrainConfig, device: torch.device, seed: int) -> RewardM
         "aggregate": settings.aggregate,
         "steps": "steps concatenate to the completion; each is tokenised on its own",
         "tokenisation": codec.fingerprint,
+        "template_rewrites": codec.rewrites,
         "base": {"model": public_name(source), "revision": getattr(config, "_commit_hash", None)},
     }
     dtype = getattr(torch, settings.dtype)

@@ -3,7 +3,8 @@
 An entry is one flat dict under the same names everywhere: `step`, then `train/loss`, `train/mfu`, … each
 `log_every` steps, or `held_out/accuracy`, … after an evaluation. A resumed run first drops the entries of
 steps that it will do again, so the file reads like that of a run that was never stopped; rates are those of
-the steps that the process did itself."""
+the steps that the process did itself. `train/loss` is what training lowers, with lm_coef the
+language-modelling part too; `held_out/loss` is of the labels alone."""
 
 from __future__ import annotations
 
@@ -65,6 +66,7 @@ class Logs:
             self.sinks.append(_Wandb(config, key))
         self.last = done.step - done.step % self.every  # where the entry before the next one ended
         self.work = Work()
+        self.latest: Event = {}
 
     def step(self, event: Event) -> Event:
         """Once a step's loss is in `done`. `event` has step, steps, epoch, loss, grad_norm, lr, the step's
@@ -73,11 +75,13 @@ class Logs:
         now = Work()
         for work in (now, self.work):
             work.add(event["tokens"], event["path_tokens"], event["attended"], event["seconds"])
+        self.latest = event
         if event["step"] % self.every == 0 or event["step"] == event["steps"]:
-            self._entry(event)
+            self._entry()
         return event | self.speed.rates(now)
 
-    def _entry(self, event: Event) -> None:
+    def _entry(self) -> None:
+        event = self.latest
         part = slice(self.last, event["step"])
         values = {
             "epoch": event["epoch"],
@@ -96,7 +100,10 @@ class Logs:
         return event
 
     def close(self, folder: Path | None = None) -> None:
-        """Everything on disk, and copied into `folder`, that of the finished model."""
+        """Everything on disk, and copied into `folder`, that of the finished model. After an early stop the
+        last entry is of the steps that had none yet."""
+        if folder is not None and self.work.steps:
+            self._entry()
         for sink in self.sinks:
             sink.close()
         if folder is None:

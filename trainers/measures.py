@@ -1,12 +1,13 @@
 """What is measured on held-out rows, by what the head says.
 
-bt           accuracy over comparisons (of a ranking: all its pairs, together as much as its weight), tie
-             rate, margins, top1 over prompts; comparisons of even odds have no side that it would be right
-             to prefer and are left out
+bt           accuracy and tie rate over comparisons (of a ranking: all its pairs, together as much as its
+             weight), quantiles of their margins, each counted once, top1 over prompts; comparisons of even
+             odds have no side that it would be right to prefer and are left out
 orm, prm     accuracy at one half, AUROC over all and within prompts, ECE, Brier; orm: top1 over prompts;
              prm: first-error F1 with the threshold that is best on these rows
 prm ratings  accuracy over the three classes and of each, AUROC and ECE of "not bad", Brier over the classes
-regression   mean squared error and Pearson correlation, of each attribute and their mean"""
+regression   mean squared error and Pearson correlation, of each attribute and their mean, in which an
+             attribute without a correlation, as of a constant prediction, counts 0"""
 
 from __future__ import annotations
 
@@ -62,7 +63,7 @@ def _compared(judged: Judged) -> Metrics:
     return {
         "items": float(len(margins)),
         "accuracy": metrics.pair_accuracy(margins, weight),
-        "tie_rate": float((margins == 0).mean()),
+        "tie_rate": float(np.average(margins == 0, weights=weight)),
         "top1": _unbeaten_first(judged, better, worse),
         "margin_p10": float(low),
         "margin_p50": float(middle),
@@ -173,7 +174,9 @@ def _attributes(judged: Judged, names: Sequence[str]) -> Metrics:
     return {
         "items": float(len(values)),
         "mse": _mean(squares),
-        "pearson": _mean(correlations),
+        "pearson": _mean([c or 0.0 for c in correlations])
+        if any(c is not None for c in correlations)
+        else None,
         **{f"mse_{name}": value for name, value in zip(names, squares, strict=True)},
         **{f"pearson_{name}": value for name, value in zip(names, correlations, strict=True)},
     }

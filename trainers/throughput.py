@@ -92,6 +92,8 @@ def _peak(model: RewardModel) -> float | None:
     if model.device.type != "cuda" or model.dtype != torch.bfloat16 or experts:
         return None
     name = torch.cuda.get_device_name(model.device)
+    if "MIG" in name:  # a slice of a GPU
+        return None
     return next((peak for known, peak in PEAK_FLOPS.items() if known in name), None)
 
 

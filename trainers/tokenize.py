@@ -7,8 +7,10 @@ A conversation is three parts, each tokenised on its own and joined as ids:
     after    what the template writes behind the assistant's words, e.g. `<|im_end|>\\n`
 
 `before` and `after` come from rendering the conversation once with a marker in the place of the completion,
-so `before + completion + after` is the text the template renders for the whole conversation. A boundary is an
-index into the ids, never a token that is searched for, so no separator can be merged away or forged. The
+so `before + completion + after` is the text the template renders for the whole conversation. Where a template
+trims the assistant's words, so does the codec, and plain Transformers, vLLM's chat and TRL read the same;
+what one does to thoughts (`<think>`) is not done here, and `Codec.rewrites` tells of it. A boundary is
+an index into the ids, never a token that is searched for, so no separator can be merged away or forged. The
 fingerprint of template and vocabulary goes into the checkpoint and is checked when it is loaded: another
 tokenizer or template would score silently wrong."""
 
@@ -18,6 +20,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -27,12 +30,16 @@ from store.ids import content_id
 
 Message = dict[str, str]
 Ids = np.ndarray  # int32, one dimension
+Strips = tuple[str | None, str | None]  # for str.lstrip and str.rstrip: "" takes nothing, None all whitespace
 
 _MARKER = "\u2460completion\u2460"  # survives the trimming and splitting that templates do
 _SYSTEM = {"role": "system", "content": "Think aloud."}
 _USER = {"role": "user", "content": "A café sells 12 cups at 3.50 each.\n\nHow much is that?"}
 _ASSISTANT = {"role": "assistant", "content": "Do you want\nall of them?"}
 _SAMPLES = ([_USER], [_SYSTEM, _USER], [_USER, _ASSISTANT, _USER], [_SYSTEM, _USER, _ASSISTANT, _USER])
+_STRIPPED = ("", "\n", None)
+_PADDED = (f"\n \n{_MARKER}\n \n", f" \n {_MARKER} \n ")
+_THOUGHT = f"<think>\nThree.\n</think>\n\n{_MARKER}"
 _SAMPLE_STEPS = ["12 * 3.50 = 42.\n", "  So: \\boxed{42}\n", "\nThe answer is 42."]
 PAD_TOKEN = "<|rewardsmith_pad|>"
 
@@ -60,6 +67,11 @@ class Codec:
         tokenizer.chat_template = _without_date(tokenizer.chat_template, where)
         self._segments: dict[str, Ids] = {}
         self._frames: dict[str, tuple[Ids, Ids]] = {}
+        sample = self._accepted_sample()
+        self._strips = self._find_strips(sample)
+        # What a plain rendering of the template does to the assistant's words.
+        self.rewrites = ["outer whitespace"] * (self._strips != ("", ""))
+        self.rewrites += ["thoughts"] * (not self._writes(sample, _THOUGHT, self._strips))
 
     @cached_property
     def fingerprint(self) -> str:
@@ -82,8 +94,13 @@ class Codec:
         return json.loads(self.tokenizer.backend_tokenizer.to_str())["model"].get("merges")
 
     def encode(self, messages: Sequence[Message], segments: Sequence[str]) -> Encoded:
+        """Outer whitespace is trimmed as the template does it, but no segment to nothing."""
         before, after = self._frame(messages)
-        parts = [self._segment(text) for text in segments]
+        left, right = self._strips
+        texts = list(segments)
+        texts[0] = texts[0].lstrip(left) or texts[0]
+        texts[-1] = texts[-1].rstrip(right) or texts[-1]
+        parts = [self._segment(text) for text in texts]
         ids = np.concatenate([before, *parts, after])
         ends = len(before) + np.cumsum([len(part) for part in parts], dtype=np.int32) - 1
         return Encoded(ids, len(before), ends)
@@ -95,9 +112,12 @@ class Codec:
         whole = self.encode(messages, [text])
         if len(segments) == 1:
             return whole
-        spans = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
+        left, right = self._strips
+        kept = (text.lstrip(left) or text).rstrip(right) or text  # as `encode` keeps it
+        spans = self.tokenizer(kept, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
         starts = np.array([start for start, _ in spans])
-        ends = np.searchsorted(starts, np.cumsum([len(segment) for segment in segments])) - 1
+        stops = np.cumsum([len(segment) for segment in segments]) - text.index(kept)
+        ends = np.searchsorted(starts, stops.clip(1, len(kept))) - 1
         return Encoded(whole.ids, whole.n_prompt, (whole.n_prompt + ends).astype(np.int32))
 
     def warm(self, texts: Sequence[str]) -> None:
@@ -124,19 +144,8 @@ class Codec:
             self._frames[key] = self._render(list(messages))
         return self._frames[key]
 
-    def _render(self, messages: list[Message]) -> tuple[Ids, Ids]:
-        marked = [*messages, {"role": "assistant", "content": _MARKER}]
-        try:
-            text = self.tokenizer.apply_chat_template(marked, tokenize=False)
-        except Exception as error:  # templates raise their own exceptions, e.g. for roles out of order
-            raise InputError(
-                f"{self.where}: the chat template refuses the prompt {str(messages)[:200]}: {error}"
-            ) from error
-        before, found, after = text.rpartition(_MARKER)
-        if not found:
-            raise InputError(
-                f"{self.where}: the chat template drops the assistant's words; it cannot be used for scoring"
-            )
+    def _render(self, messages: Sequence[Message]) -> tuple[Ids, Ids]:
+        before, after = self._around(messages)
         before_ids, after_ids = self._plain(before), self._plain(after)
         bos = self.tokenizer.bos_token_id
         if bos is not None and len(before_ids) > 1 and before_ids[0] == before_ids[1] == bos:
@@ -144,6 +153,48 @@ class Codec:
                 f"{self.where}: the rendered prompt starts with two BOS tokens: {before[:80]!r}; remove one"
             )
         return before_ids, after_ids
+
+    def _around(self, messages: Sequence[Message]) -> tuple[str, str]:
+        before, found, after = self._text(messages, _MARKER).rpartition(_MARKER)
+        if not found:
+            raise InputError(
+                f"{self.where}: the chat template drops the assistant's words; it cannot be used for scoring"
+            )
+        return before, after
+
+    def _text(self, messages: Sequence[Message], words: str) -> str:
+        whole = [*messages, {"role": "assistant", "content": words}]
+        try:
+            return str(self.tokenizer.apply_chat_template(whole, tokenize=False))
+        except Exception as error:  # templates raise their own exceptions, e.g. for roles out of order
+            raise InputError(
+                f"{self.where}: the chat template refuses the prompt {str(messages)[:200]}: {error}"
+            ) from error
+
+    def _accepted_sample(self) -> Sequence[Message]:
+        refusals = []
+        for messages in _SAMPLES:
+            try:
+                self._around(messages)
+                return messages
+            except InputError as error:
+                refusals.append(error)
+        raise refusals[0]
+
+    def _find_strips(self, sample: Sequence[Message]) -> Strips:
+        """Which characters the template takes off both ends of the assistant's words."""
+        for strips in product(_STRIPPED, repeat=2):
+            if all(self._writes(sample, words, strips) for words in _PADDED):
+                return strips
+        raise InputError(
+            f"{self.where}: the chat template rewrites the assistant's words: of {_PADDED[0]!r} it makes "
+            f"{self._text(sample, _PADDED[0])!r}; it cannot be used for scoring"
+        )
+
+    def _writes(self, sample: Sequence[Message], words: str, strips: Strips) -> bool:
+        before, after = self._around(sample)
+        left, right = strips
+        return self._text(sample, words) == before + words.lstrip(left).rstrip(right) + after
 
     def _plain(self, text: str) -> Ids:
         # The template has written BOS and the like already: adding special tokens again would double them.

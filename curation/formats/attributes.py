@@ -71,7 +71,7 @@ def write_nemo(row: Row) -> Row:
     if all(value is None for value in values):
         raise Unreadable("none_of_the_nine_attributes")
     system = [] if row["prompt"][0]["role"] == "system" else [{"role": "system", "content": ""}]
-    text = _text([*system, *row["prompt"], *row["completion"]])
+    text = _text([*system, *row["prompt"], *to_answer(row["completion"])])
     return {"text": text + _END, "label": [MISSING if value is None else value for value in values]}
 
 

@@ -104,8 +104,8 @@ def _parts(row: Row) -> tuple[Messages, Messages, Messages]:
 
 def _begins(conversation: Messages, prompt: Messages) -> bool:
     """Does the conversation begin with the prompt, perhaps behind a system message?"""
-    system = conversation[:1] if conversation[0]["role"] == "system" else []
-    return conversation[: len(prompt)] == prompt or conversation[: len(prompt) + 1] == [*system, *prompt]
+    spoken = conversation[1:] if conversation[0]["role"] == "system" else conversation
+    return prompt in (conversation[: len(prompt)], spoken[: len(prompt)])
 
 
 def _shared_text(chosen: str, rejected: str) -> int:

@@ -124,7 +124,14 @@ class TrainStage(Section):
     prm: PrmOptions = PrmOptions()
 
     @model_validator(mode="after")
-    def _several_to_aggregate(self) -> TrainStage:
+    def _sensible(self) -> TrainStage:
+        """As trainers.TrainConfig would say, but before anything is spent."""
+        if self.batch_tokens and self.batch_prompts != type(self).model_fields["batch_prompts"].default:
+            raise ValueError("batch_tokens says how large a step is: leave batch_prompts out")
+        if self.max_tokens and self.max_tokens > self.row_tokens:
+            raise ValueError(
+                f"max_tokens {self.max_tokens} is above row_tokens {self.row_tokens}: raise that"
+            )
         if self.heads == 1 and self.aggregate != "mean":
             raise ValueError(f"aggregate {self.aggregate} needs more than one head; set heads, or remove it")
         return self

@@ -317,7 +317,7 @@ def test_not_a_number_is_a_missing_value_and_never_a_label() -> None:
     frame = pl.DataFrame([attributes_row(user("?"), assistant("a"), values)])
     assert write_format("helpsteer", frame)[0][0]["verbosity"] is None
     assert write_format("nemo-attributes", frame)[0][0]["label"] == [-100.0] * 4 + [1.0] * 4 + [-100.0]
-    ranking = ranking_row(user("?"), [assistant("a"), assistant("b")], [1.0, 0.0]) | {"scores": [1.0, math.nan]}
+    ranking = ranking_row(user("?"), [assistant("a"), assistant("b")], [1.0, math.nan])
     frame = pl.DataFrame([ranking], schema=FORMATS["ranking"].schema)
     assert write_format("scored-rollouts", frame)[1].rejected == {"score_is_no_number": 1}
 

@@ -128,9 +128,8 @@ def test_torn_and_foreign_files_are_named(tmp_path: Path) -> None:
     (tmp_path / "text.parquet").write_text("no parquet")
     with pytest.raises(InputError, match="text.parquet: not a whole Parquet file"):
         list(stream_rows(tmp_path / "text.parquet"))
-    damaged = bytearray(gzip.compress(b"".join(json.dumps([i] * i).encode() for i in range(300))))
-    damaged[len(damaged) // 2 :] = bytes(len(damaged) - len(damaged) // 2)
-    (tmp_path / "damaged.jsonl.gz").write_bytes(damaged)
+    header = gzip.compress(b"")[:10]
+    (tmp_path / "damaged.jsonl.gz").write_bytes(header + b"\xff" * 50)
     with pytest.raises(InputError, match="damaged.jsonl.gz: not a whole gzip file"):
         list(stream_rows(tmp_path / "damaged.jsonl.gz"))
     pages = tmp_path / "pages.parquet"

@@ -91,6 +91,8 @@ def test_the_options_of_one_model_are_no_settings_of_another() -> None:
 @pytest.mark.parametrize(
     ("train", "message"),
     [
+        ({"models": ["bt"], "batch_tokens": 512, "batch_prompts": 4}, "leave batch_prompts out"),
+        ({"models": ["bt"], "row_tokens": 512, "max_tokens": 1024}, "max_tokens 1024 is above row_tokens"),
         ({"models": ["bt"], "aggregate": "min"}, "aggregate min needs more than one head"),
         ({"models": ["bt"], "bt": {"loss": "plackett-luce", "margin_scale": 1}}, "no meaning for an order"),
         ({"models": ["prm"]}, "prm, which learns from the stepwise set"),

@@ -16,7 +16,8 @@ CPU = torch.device("cpu")
 RECORD = {
     "steps": 3,
     "counts": {"rows": 24, "used": 20, "too_long": 4},
-    "evals": [{"loss": 0.5, "accuracy": 0.75, "auroc": None}],
+    "eval_counts": {"rows": 7, "used": 6},
+    "evals": [{"loss": 0.5, "accuracy": 0.75, "auroc": None, "items": 18.0}],
     "best_eval": 0,
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,15 +29,21 @@ SIZES = {
 }
 
 
-def byte_tokenizer(pad: str | None = "<pad>") -> Any:
+def tokenizer_with_merges(n: int = 1) -> Any:
+    """As `byte_tokenizer`, with merges across the borders of steps: of a full stop and a newline, then of two
+    newlines."""
+    return byte_tokenizer(merges=[(".", "Ċ"), ("Ċ", "Ċ")][:n])
+
+
+def byte_tokenizer(pad: str | None = "<pad>", merges: Sequence[tuple[str, str]] = ()) -> Any:
     """One token a byte and three special ones, ChatML; `pad` may be None or the EOS token."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
     specials = ["<pad>", "<|im_start|>", "<|im_end|>"]
-    tokens = [*specials, *sorted(pre_tokenizers.ByteLevel.alphabet())]
-    core = Tokenizer(models.BPE(vocab={token: i for i, token in enumerate(tokens)}, merges=[]))
-    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokens = [*specials, *sorted(pre_tokenizers.ByteLevel.alphabet()), *map("".join, merges)]
+    core = Tokenizer(models.BPE(vocab={token: i for i, token in enumerate(tokens)}, merges=list(merges)))
+    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=not merges)
     core.decoder = decoders.ByteLevel()
     core.add_special_tokens(specials)
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=core, eos_token="<|im_end|>", pad_token=pad)

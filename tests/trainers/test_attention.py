@@ -97,7 +97,7 @@ def test_blocks_of_the_flex_mask_are_those_that_torch_finds_in_the_whole_mask(ro
 @given(row=rows(), filled=st.booleans())
 def test_segments_give_every_query_its_ancestors(row: Row, filled: bool) -> None:
     row = fill(row, fixed_length(len(row), 1024)) if filled else row
-    segments = make_segments(row)
+    segments = make_segments(row, CPU)
     queries, seen = [], []
     for group in segments.groups:
         keys = group.key.view(-1, 1, group.n_keys).expand(-1, group.n_queries, -1).flatten(0, 1)
@@ -114,7 +114,7 @@ def test_segments_give_every_query_its_ancestors(row: Row, filled: bool) -> None
 @settings(max_examples=15)
 @given(row=rows())
 def test_the_varlen_plan_gives_every_query_its_ancestors(row: Row) -> None:
-    plan = make_plan(row)
+    plan = make_plan(row, CPU)
     seen = np.zeros((len(row), len(row)), bool)
     queries, keys = plan.query_start.tolist(), plan.key_start.tolist()
     assert queries[0] == 0 and queries[-1] == len(row) and keys[-1] == len(plan.key)

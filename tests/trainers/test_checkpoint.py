@@ -12,11 +12,12 @@ import pytest
 import torch
 import yaml
 from saved_models import save_random
-from tiny_models import assistant, byte_tokenizer, make_base, sum_rows, user, write_rows
+from tiny_models import CHATML, assistant, byte_tokenizer, make_base, sum_rows, user, write_rows
 
 from store.errors import InputError
 from trainers import Item, TrainConfig, score, train
 from trainers.attention import Backend
+from trainers.card import model_card
 from trainers.loading import check_packs, open_base, open_trained
 from trainers.saving import MANIFEST
 
@@ -151,9 +152,33 @@ def test_the_card_says_what_was_measured_and_from_what(tmp_path: Path, base: Pat
     header = yaml.safe_load(card.split("---")[1])
     assert header["pipeline_tag"] == "token-classification"
     assert "base_model" not in header  # a folder of this machine is no name on the Hub
-    for text in ("20 of 24 rows", "| accuracy | 0.75 |", "4 dropped (too long)", "| epochs | 2 |"):
+    for text in (
+        "20 of 24 rows",
+        "| accuracy | 0.75 |",
+        "| items | 18 |",
+        "| auroc | not defined |",
+        "4 dropped (too long)",
+        "| epochs | 2 |",
+        "Held out: 6 of 7 rows of 5 % of the training data's prompts.",
+    ):
         assert text in card
-    assert "auroc" not in card  # not defined there
+    assert "adapter/" not in card
+    held_out = save_random(tmp_path / "lora", base, "bt", eval_data=["other.parquet"], lora={"rank": 2})
+    card = (held_out / "README.md").read_text()
+    assert "6 of 7 rows of other.parquet" in card and "`adapter/` holds" in card
+
+
+def test_the_cards_code_scores_with_a_head_that_says_one_thing(tmp_path: Path, base: Path) -> None:
+    folder = save_random(tmp_path / "model", base, "bt", heads=2)
+    config = json.loads((folder / "config.json").read_text())
+    config["rewardsmith"]["head_std"] = [0.0, 2.0]
+    (folder / "config.json").write_text(json.dumps(config))
+    card = model_card(config, json.loads((folder / MANIFEST).read_text()))
+    (folder / "README.md").write_text(card)
+    names: dict[str, Any] = {}
+    exec(code_in(folder)[0], names)
+    (found,) = score(folder, [Item(names["prompt"], names["steps"])])
+    assert float(names["reward"]) == pytest.approx(found.reward, abs=1e-5)
 
 
 def test_olmo_has_a_token_classifier_that_its_card_registers(tmp_path: Path) -> None:
@@ -178,6 +203,32 @@ def test_another_tokenizer_in_the_folder_is_noticed(settings: Callable[..., Trai
     changed.save_pretrained(result.output)
     with pytest.raises(InputError, match="differ from those the model was trained with"):
         score(result.output, [Item(user("?"), "a")])
+
+
+def test_thoughts_that_the_template_rewrites_are_told_once_and_recorded(
+    settings: Callable[..., TrainConfig], tmp_path: Path
+) -> None:
+    tokenizer = byte_tokenizer()
+    tokenizer.chat_template = CHATML.replace("m['content']", "m['content'].split('</think>')[-1]")
+    config = settings("bt", model=str(make_base(tmp_path / "base", tokenizer=tokenizer)))
+    with pytest.warns(UserWarning, match="rewrites <think>"):
+        model = open_base(config, CPU, 0)
+    assert model.extras["template_rewrites"] == ["thoughts"]
+
+
+def test_a_template_that_trims_gives_plain_transformers_the_same_reward(
+    settings: Callable[..., TrainConfig], tmp_path: Path
+) -> None:
+    from transformers import AutoModelForSequenceClassification
+
+    tokenizer = byte_tokenizer()
+    tokenizer.chat_template = CHATML.replace("m['content']", "(m['content'] | trim)")
+    base = make_base(tmp_path / "base", tokenizer=tokenizer)
+    folder = save_random(tmp_path / "model", base, "bt")
+    words = ["abc", "abc\n", " abc", "\n\na b \n"]
+    ours = [one.reward for one in score(folder, [Item(user("What is 1+2?"), text) for text in words])]
+    plain = plain_logits(folder, AutoModelForSequenceClassification, words)
+    assert ours == pytest.approx(plain[:, 0].tolist(), abs=1e-5)
 
 
 def test_a_fresh_head_is_small_seeded_and_finite(base: Path) -> None:

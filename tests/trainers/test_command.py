@@ -31,7 +31,7 @@ def test_progress_is_one_line_of_words_and_numbers(
     ]
     held_out = [line for line in lines if re.match(r"step \d+/\d+ held out: loss [\d.]+ .*accuracy", line)]
     assert steps and len(held_out) == 2
-    assert lines[-2].startswith("saved ") and lines[-1].startswith("held out: loss ")
+    assert lines[-2].startswith("saved ") and re.match(r"held out, \d+ of \d+ rows used: loss ", lines[-1])
 
 
 def test_seeds_make_one_model_each_and_finished_ones_are_not_made_again(

@@ -41,7 +41,23 @@ def test_two_layers_say_exactly_what_one_said(tmp_path: Path, base: Path) -> Non
     torch.testing.assert_close(odds, torch.from_numpy(reading.outputs[:, 0, 0]), rtol=1e-4, atol=1e-5)
     config = json.loads((tmp_path / "out" / "config.json").read_text())
     assert config["architectures"] == ["Qwen2ForProcessRewardModel"]
+    assert "rewardsmith" not in config  # it describes the linear head
     assert (tmp_path / "out" / "chat_template.jinja").exists()
+    card = (tmp_path / "out" / "README.md").read_text().replace("PATH", str(tmp_path / "out"))
+    assert "| accuracy | 0.75 |" in card and "Data: made.parquet" in card
+    code = card.split("```python\n")[1].partition("llm = ")[0]
+    names: dict[str, object] = {}
+    exec("\n".join(line for line in code.splitlines() if not line.startswith("from vllm")), names)
+    encoded = model.codec.encode(names["prompt"], names["steps"])  # type: ignore[arg-type]
+    assert names["ids"] == encoded.ids.tolist() and names["ends"].tolist() == encoded.ends.tolist()  # type: ignore[attr-defined]
+
+
+def test_a_killed_export_leaves_nothing_in_the_way(tmp_path: Path, base: Path) -> None:
+    prm = save_random(tmp_path / "prm", base, "prm")
+    (tmp_path / "out.partial").mkdir()
+    (tmp_path / "out.partial" / "half").touch()
+    export_qwen_prm(prm, tmp_path / "out")
+    assert not (tmp_path / "out.partial").exists() and not (tmp_path / "out" / "half").exists()
 
 
 def test_what_has_no_such_form_is_refused(

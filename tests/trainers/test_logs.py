@@ -120,6 +120,13 @@ def test_a_resumed_run_writes_the_entries_of_an_unbroken_one(
     assert unrated(entries(broken.folder)) == unrated(entries(whole.folder))
 
 
+def test_an_early_stop_loses_no_steps(settings: Callable[..., TrainConfig], tmp_path: Path) -> None:
+    run = Run(settings("bt", log_every=4), tmp_path / "run")
+    run.go(Progress("k"), 6).close(tmp_path)
+    last = entries(tmp_path)[-1]
+    assert last["step"] == 6 and last["train/loss"] == pytest.approx((1 / 5 + 1 / 6) / 2)
+
+
 def test_training_leaves_its_log_and_curves_in_the_models_folder(
     settings: Callable[..., TrainConfig],
 ) -> None:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from saved_models import CPU, save_random
-from tiny_models import user
+from tiny_models import make_base, tokenizer_with_merges, user
 
 from store.errors import InputError
 from trainers import Item, score
@@ -20,6 +20,7 @@ from trainers.loading import open_trained
 from trainers.readout import sigmoid
 from trainers.score import score_with
 from trainers.score.probe import probe
+from trainers.score.scores import member_folders
 
 ITEMS = [
     Item(user(f"What is {p}+2?"), [f"Add {i}.\n", f"{p}+2={i}\n", "Done."])
@@ -114,6 +115,41 @@ def test_a_text_is_one_step_and_an_empty_one_is_refused(prm: Path) -> None:
     assert text == steps
     with pytest.raises(InputError, match="item 1: .*non-empty"):
         score(prm, [Item(user("?"), "a"), Item(user("?"), "")])
+
+
+@pytest.mark.parametrize("limit", [0, -3])
+def test_a_senseless_limit_is_refused(prm: Path, limit: int) -> None:
+    for limits in ({"max_tokens": limit}, {"token_budget": limit}):
+        with pytest.raises(InputError, match="give a positive number"):
+            score(prm, ITEMS[:1], **limits)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("objective", ["bt", "orm", "regression"])
+def test_only_a_step_model_reads_a_completion_step_by_step(tmp_path: Path, objective: str) -> None:
+    # Training made one segment of a completion, so tokens are merged across the borders of steps.
+    base = make_base(tmp_path / "base", tokenizer=tokenizer_with_merges(2))
+    folder = save_random(tmp_path / "model", base, objective)
+    steps = ["First.", "\n\nSecond.", "\nDone."]
+    whole, parts = score(folder, [Item(user("?"), "".join(steps)), Item(user("?"), steps)])
+    assert parts.reward == pytest.approx(whole.reward, abs=1e-6)
+    assert (parts.n_tokens, parts.attributes) == (whole.n_tokens, pytest.approx(whole.attributes, abs=1e-6))
+    if objective == "orm":  # trained on every token
+        assert len(parts.step_rewards) == 3
+        assert parts.step_rewards[-1:] == pytest.approx(whole.step_rewards, abs=1e-6)
+
+
+def test_a_model_that_gives_no_number_is_an_error(save: Save) -> None:
+    model = open_trained(save("bt"), CPU)
+    model.hf.score.weight.data.fill_(np.nan)
+    with pytest.raises(InputError, match="gives no number for 'Add 0"):
+        score_with(model, ITEMS[:1])
+
+
+def test_seeds_come_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    for seed in (10, 2):
+        (tmp_path / f"seed-{seed}").mkdir()
+        (tmp_path / f"seed-{seed}" / "config.json").touch()
+    assert member_folders([tmp_path]) == [tmp_path / "seed-2", tmp_path / "seed-10"]
 
 
 def test_equal_items_share_everything_and_get_equal_scores(prm: Path) -> None:

@@ -6,13 +6,14 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
-from saved_models import save_random
-from tiny_models import assistant, user, write_rows
+from saved_models import CPU, save_random
+from tiny_models import CHATML, assistant, byte_tokenizer, user, write_rows
 
 from curation.formats.rows import completion_id
 from store.errors import InputError
@@ -20,8 +21,10 @@ from store.ids import content_id
 from store.shards import read_table
 from store.tables import SCORES
 from trainers import Item, score
+from trainers.loading import open_trained
 from trainers.score.__main__ import main
-from trainers.score.table import read_candidates
+from trainers.score.table import Readings, read_candidates
+from trainers.tokenize import Codec
 
 PROMPT = user("What is 1+2?")
 
@@ -81,7 +84,9 @@ def test_every_set_gives_each_completion_once(tmp_path: Path) -> None:
     steps = {"prompt": PROMPT, "completions": ["1+2\n", "=3"], "labels": [True, True]}
     sets = {"pairs": pairs, "ranking": [ranking], "steps": [steps]}
     for name, rows in sets.items():
-        sets[name] = read_candidates([write_rows(tmp_path / f"{name}.parquet", rows)])
+        data = write_rows(tmp_path / f"{name}.parquet", rows)
+        sets[name] = read_candidates([data], in_steps=name == "steps")
+        assert all(len(one.steps) == 1 for one in read_candidates([data], in_steps=False))
     assert [(c.completion_id, c.steps) for c in sets["pairs"]] == [("a", ("3",)), ("b", ("4",))]
     assert sorted(c.steps[0] for c in sets["ranking"]) == ["3", "4", "5"]
     assert [c.steps for c in sets["steps"]] == [("1+2\n", "=3")]
@@ -101,7 +106,7 @@ def test_every_set_gives_each_completion_once(tmp_path: Path) -> None:
 )
 def test_whole_texts_are_split_without_losing_a_character(tmp_path: Path, text: str, steps: Any) -> None:
     row = {"prompt": PROMPT, "completion": assistant(text), "label": True}
-    (one,) = read_candidates([write_rows(tmp_path / "x.parquet", [row])], split="\n")
+    (one,) = read_candidates([write_rows(tmp_path / "x.parquet", [row])], in_steps=True, split="\n")
     assert one.steps == steps and "".join(one.steps) == text
 
 
@@ -126,7 +131,7 @@ def test_whole_texts_are_split_without_losing_a_character(tmp_path: Path, text: 
 )
 def test_bad_rows_are_named(tmp_path: Path, rows: list[dict[str, Any]], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        read_candidates([write_rows(tmp_path / "x.parquet", rows)])
+        read_candidates([write_rows(tmp_path / "x.parquet", rows)], in_steps=False)
 
 
 def test_a_step_model_wants_steps(
@@ -149,8 +154,79 @@ def test_attributes_and_members_have_a_file_beside_the_table(tmp_path: Path, mod
 
     run(models["bt"], models["bt-1"], data, "--output", tmp_path / "e.parquet")
     members = pl.read_parquet(tmp_path / "e.outputs.parquet").pivot("output", values="value")
-    joined = (members["member 0"] + members["member 1"] / 2) / 2  # deviations 1 and 2, means 0
+    assert members.columns == ["completion_id", "member 0: bt", "member 1: bt-1"]
+    joined = (members["member 0: bt"] + members["member 1: bt-1"] / 2) / 2  # deviations 1 and 2, means 0
     assert joined.to_list() == pytest.approx(read_table(tmp_path / "e.parquet", SCORES)["reward"].to_list())
+
+    # The same table from one model: what members said is no longer true of it.
+    run(models["bt"], data, "--output", tmp_path / "e.parquet")
+    assert not (tmp_path / "e.outputs.parquet").exists()
+
+
+def test_solutions_of_a_single_step_are_no_whole_texts(tmp_path: Path, models: dict[str, Path]) -> None:
+    row = {"prompt": PROMPT, "completions": ["only one step"], "labels": [True]}
+    run(models["prm"], write_rows(tmp_path / "x.parquet", [row]), "--output", tmp_path / "s.parquet")
+    table = read_table(tmp_path / "s.parquet", SCORES)
+    assert table["step_rewards"].to_list() == [[table["reward"][0]]]
+
+
+def test_only_a_step_model_takes_split(
+    tmp_path: Path, models: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = write_rows(tmp_path / "x.parquet", outcomes(2))
+    arguments = [str(models["bt"]), str(data), "--output", str(tmp_path / "s.parquet")]
+    assert main([*arguments, "--split", "="]) == 2
+    assert "is no PRM and reads whole texts" in capsys.readouterr().err
+
+
+def test_an_output_that_would_do_harm_is_refused_first(
+    tmp_path: Path, models: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "sets").mkdir()
+    data = write_rows(tmp_path / "sets" / "x.outputs.parquet", outcomes(2))
+    before = data.read_bytes()
+    for output, source, message in [
+        (data, data, "is among the data"),
+        (tmp_path / "sets" / "x.parquet", data, "is among the data"),  # members would be written over it
+        (tmp_path / "sets" / "s.parquet", tmp_path / "sets", "is among the data"),
+        (tmp_path, data, "is a folder"),
+    ]:
+        assert main([str(models["bt"]), str(source), "--output", str(output)]) == 2
+        assert message in capsys.readouterr().err
+    assert data.read_bytes() == before and list(tmp_path.rglob("*.parquet")) == [data]
+
+
+@pytest.mark.parametrize("option", ["--max-tokens", "--token-budget", "--threads", "--probe"])
+@pytest.mark.parametrize("value", ["0", "-3", "few"])
+def test_numbers_that_make_no_sense_are_refused(
+    option: str, value: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["model", "data.parquet", "--output", "s.parquet", option, value])
+    assert stopped.value.code == 2 and option in capsys.readouterr().err
+
+
+def test_a_model_has_its_folders_name_wherever_one_stands(
+    tmp_path: Path, models: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = write_rows(tmp_path / "x.parquet", outcomes(2))
+    monkeypatch.chdir(models["bt"])
+    run(".", data, "--output", tmp_path / "s.parquet")
+    assert read_table(tmp_path / "s.parquet", SCORES)["model"].unique().to_list() == ["bt"]
+
+
+def test_what_is_kept_of_a_killed_command_is_not_taken_for_another_tokenisation(
+    tmp_path: Path, models: dict[str, Path]
+) -> None:
+    rows = write_rows(tmp_path / "x.parquet", outcomes(2))
+    said = Readings(tmp_path / "s.parquet", read_candidates([rows], in_steps=False))
+    model = open_trained(models["bt"], CPU)
+    before = said.of(model)
+    edited = byte_tokenizer()
+    edited.chat_template = "{% if messages[0].role == 'user' %}Hello{% endif %}" + CHATML
+    after = said.of(replace(model, codec=Codec(edited, "x")))
+    assert len(list(said.folder.iterdir())) == 2
+    assert all((a.outputs != b.outputs).any() for a, b in zip(before, after, strict=True))
 
 
 def test_the_probe_prints_what_it_measured(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
-from tiny_models import CHATML, byte_tokenizer, user
+from tiny_models import CHATML, byte_tokenizer, tokenizer_with_merges, user
 
 from store.errors import InputError
 from trainers.tokenize import Codec, ensure_pad_token
@@ -85,6 +88,48 @@ def test_todays_date_is_kept_out_of_the_template() -> None:
         Codec(tokenizer, "x")
 
 
+def test_a_template_without_its_date_can_be_saved_and_read_again(tmp_path: Path) -> None:
+    from transformers import AutoTokenizer
+
+    tokenizer = byte_tokenizer()
+    tokenizer.chat_template = (
+        "{% if strftime_now is defined %}{{ strftime_now('%d %b') }}{% else %}26 Jul{% endif %}" + CHATML
+    )
+    codec = Codec(tokenizer, "x")
+    tokenizer.save_pretrained(tmp_path)
+    again = Codec(AutoTokenizer.from_pretrained(tmp_path), str(tmp_path))
+    assert again.fingerprint == codec.fingerprint
+    assert np.array_equal(again.encode(user("?"), ["a"]).ids, codec.encode(user("?"), ["a"]).ids)
+
+
+def rendering(tokenizer: Any, text: str) -> list[int]:
+    whole = [*user("?"), {"role": "assistant", "content": text}]
+    return list(tokenizer.apply_chat_template(whole, return_dict=False))
+
+
+@pytest.mark.parametrize("strip", ["", ".strip()", " | trim", ".lstrip('\\n')", ".rstrip()"])
+@pytest.mark.parametrize("steps", [["a\n", "b"], [" \na\n", "\n b \n"], ["\n \na  "], [" \n"]])
+def test_words_are_trimmed_as_the_template_trims_them(strip: str, steps: list[str]) -> None:
+    tokenizer = byte_tokenizer()
+    tokenizer.chat_template = CHATML.replace("m['content']", f"(m['content']{strip})")
+    codec = Codec(tokenizer, "x")
+    assert codec.rewrites == (["outer whitespace"] if strip else [])
+    found, whole = codec.encode(user("?"), steps), codec.encode_whole(user("?"), steps)
+    assert np.array_equal(found.ids, whole.ids) and np.array_equal(found.ends, whole.ends)
+    if "".join(steps).strip():
+        assert found.ids.tolist() == rendering(tokenizer, "".join(steps))
+    assert found.ends[0] >= found.n_prompt and (np.diff(found.ends) > 0).all()  # none came to nothing
+
+
+def test_a_template_that_rewrites_words_is_refused_and_one_that_rewrites_thoughts_is_known() -> None:
+    tokenizer = byte_tokenizer()
+    tokenizer.chat_template = CHATML.replace("m['content']", "(m['content'] | replace(' ', ''))")
+    with pytest.raises(InputError, match="folder: the chat template rewrites the assistant's words"):
+        Codec(tokenizer, "folder")
+    tokenizer.chat_template = CHATML.replace("m['content']", "m['content'].split('</think>')[-1]")
+    assert Codec(tokenizer, "folder").rewrites == ["thoughts"]
+
+
 @pytest.mark.parametrize(
     ("template", "message"),
     [
@@ -110,6 +155,54 @@ def test_the_fingerprint_changes_with_template_and_vocabulary_only() -> None:
     merged = byte_tokenizer()
     merged.add_tokens(["answer"])
     assert Codec(merged, "x").fingerprint != first.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("{{ '<|im_start|>'", "{{ ('SYS ' if m['role'] == 'system' else '') + '<|im_start|>'"),
+        ("{{ '<|im_start|>'", "{{ ('|' if loop.length > 2 else '') + '<|im_start|>'"),
+        ("m['content']", "(m['content'] | replace('never in a sample', ''))"),
+    ],
+)
+def test_the_fingerprint_sees_a_template_edited_for_other_conversations(old: str, new: str) -> None:
+    edited = byte_tokenizer()
+    edited.chat_template = CHATML.replace(old, new)
+    assert edited.chat_template != CHATML
+    assert Codec(edited, "x").fingerprint != Codec(byte_tokenizer(), "x").fingerprint
+
+
+def test_the_fingerprint_sees_tokens_and_merges_that_no_sample_has() -> None:
+    added, merged = byte_tokenizer(), tokenizer_with_merges()
+    added.add_tokens(["zebra"])
+    prints = {Codec(t, "x").fingerprint for t in (byte_tokenizer(), added, merged, tokenizer_with_merges(2))}
+    assert len(prints) == 4
+
+
+def test_the_fingerprint_sees_another_special_token() -> None:
+    one, other = byte_tokenizer(), byte_tokenizer()
+    for tokenizer in (one, other):
+        tokenizer.chat_template = "{{ eos_token }}" + CHATML
+    other.eos_token = "<|im_start|>"
+    assert Codec(one, "x").fingerprint != Codec(other, "x").fingerprint
+
+
+def test_a_template_that_refuses_system_messages_has_a_fingerprint() -> None:
+    strict, other = byte_tokenizer(), byte_tokenizer()
+    refusal = "{% if messages[0].role == 'system' %}{{ raise_exception('no system') }}{% endif %}"
+    strict.chat_template = refusal + CHATML
+    assert Codec(strict, "x").fingerprint != Codec(other, "x").fingerprint
+
+
+def test_steps_of_a_whole_text_end_at_the_tokens_that_hold_their_last_characters() -> None:
+    tokenizer = tokenizer_with_merges(2)  # "\n\n" and ".\n" are single tokens
+    codec = Codec(tokenizer, "x")
+    steps = ["Né.", "\n\nSecond.\n", "\nDone"]
+    found = codec.encode_whole(user("?"), steps)
+    assert np.array_equal(found.ids, codec.encode(user("?"), ["".join(steps)]).ids)
+    assert not np.array_equal(found.ids, codec.encode(user("?"), steps).ids)
+    upto = [tokenizer.decode(found.ids[found.n_prompt : end + 1]) for end in found.ends]
+    assert upto == ["Né.\n", "Né.\n\nSecond.\n", "Né.\n\nSecond.\n\nDone"]
 
 
 @pytest.mark.parametrize("pad", [None, "<|im_end|>"])

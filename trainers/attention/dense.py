@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..pack import Row
+from ..upload import upload
 from .backend import Backend
 
 
@@ -19,7 +20,7 @@ def ancestor_mask(end: Tensor) -> Tensor:
 
 def _inputs(row: Row, device: torch.device) -> dict[str, Any]:
     # transformers passes a 4-D mask through untouched.
-    return {"attention_mask": ancestor_mask(torch.from_numpy(row.end).to(device))}
+    return {"attention_mask": ancestor_mask(upload(row.end, device))}
 
 
 DENSE = Backend("dense", "sdpa", _inputs)

@@ -17,6 +17,7 @@ from torch.nn.attention.flex_attention import BlockMask, flex_attention
 from transformers import AttentionInterface, AttentionMaskInterface
 
 from ..pack import Row
+from ..upload import upload
 from .backend import Backend
 
 _NAME = "tree_flex"
@@ -37,14 +38,14 @@ def make_block_mask(end: np.ndarray, device: torch.device) -> BlockMask:
     seen = (at <= at[:, None]) & (ends.max(1) > first)
     whole = (at < at[:, None]) & (ends.min(1) >= first + BLOCK)
     mixed, full = _indices(seen & ~whole, device), _indices(whole, device)
-    mask_mod = _is_ancestor(torch.from_numpy(end).to(device))
+    mask_mod = _is_ancestor(upload(end, device))
     return BlockMask.from_kv_blocks(*mixed, *full, BLOCK, mask_mod, (len(end), len(end)))
 
 
 def _indices(chosen: np.ndarray, device: torch.device) -> tuple[Tensor, Tensor]:
     """(1, 1, n) how many blocks of keys each block of queries has, and (1, 1, n, n) which; those first."""
     order = np.argsort(~chosen, axis=1, kind="stable")
-    number, which = (torch.from_numpy(a.astype(np.int32)).to(device) for a in (chosen.sum(1), order))
+    number, which = (upload(a.astype(np.int32), device) for a in (chosen.sum(1), order))
     return number[None, None], which[None, None]
 
 

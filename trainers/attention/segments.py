@@ -5,7 +5,7 @@ makes long rows affordable on a CPU."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from transformers import AttentionInterface, AttentionMaskInterface
 
 from ..pack import Row
+from ..upload import upload
 from .backend import Backend
 
 _NAME = "tree_segments"
@@ -44,9 +45,6 @@ class Group:
     n_queries: int
     n_keys: int
 
-    def to(self, device: torch.device) -> Group:
-        return replace(self, query=self.query.to(device), key=self.key.to(device), mask=self.mask.to(device))
-
 
 @dataclass(frozen=True)
 class Segments:
@@ -56,7 +54,7 @@ class Segments:
     slot: Tensor
 
 
-def make_segments(row: Row) -> Segments:
+def make_segments(row: Row, device: torch.device) -> Segments:
     """Cut every path's own tokens into chunks; each attends to its path from the root up to itself."""
     size, groups = min(((c, _grouped(row, c)) for c in _SIZES), key=lambda cut: _cost(*cut))
     slot = np.zeros(len(row), np.int64)
@@ -66,7 +64,7 @@ def make_segments(row: Row) -> Segments:
             n = chunk.stop - chunk.start
             slot[chunk.at[chunk.start : chunk.stop]] = np.arange(before, before + n)
             before += size
-    return Segments(tuple(_tables(chunks, size) for chunks in groups), torch.from_numpy(slot))
+    return Segments(tuple(_tables(chunks, size, device) for chunks in groups), upload(slot, device))
 
 
 def _grouped(row: Row, size: int) -> list[list[_Chunk]]:
@@ -84,7 +82,7 @@ def _cost(size: int, groups: Sequence[Sequence[_Chunk]]) -> int:
     return sum(len(chunks) * (size + _GATHER_COST) * chunks[-1].stop for chunks in groups)
 
 
-def _tables(chunks: Sequence[_Chunk], size: int) -> Group:
+def _tables(chunks: Sequence[_Chunk], size: int, device: torch.device) -> Group:
     n_keys = chunks[-1].stop
     query, key = np.zeros((len(chunks), size), np.int64), np.zeros((len(chunks), n_keys), np.int64)
     for i, (at, start, stop) in enumerate(chunks):
@@ -93,13 +91,12 @@ def _tables(chunks: Sequence[_Chunk], size: int) -> Group:
     # Query j of a chunk is token start + j of its path. Padded queries see key 0, so no softmax is empty.
     starts = np.array([chunk.start for chunk in chunks])
     mask = np.arange(n_keys) <= (starts[:, None] + np.arange(size))[:, :, None]
-    q, k, m = (torch.from_numpy(a) for a in (query.ravel(), key.ravel(), mask[:, None]))
+    q, k, m = (upload(a, device) for a in (query.ravel(), key.ravel(), mask[:, None]))
     return Group(q, k, m, size, n_keys)
 
 
 def _inputs(row: Row, device: torch.device) -> dict[str, Any]:
-    made = make_segments(row)
-    return {"segments": Segments(tuple(g.to(device) for g in made.groups), made.slot.to(device))}
+    return {"segments": make_segments(row, device)}
 
 
 # Sizes differ from row to row: under torch.compile a break in the graph costs less than compiling anew.

@@ -8,7 +8,7 @@ and there to prove the index plan."""
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from torch.nn.attention.varlen import varlen_attn
 from transformers import AttentionInterface, AttentionMaskInterface
 
 from ..pack import Row
+from ..upload import upload
 from .backend import Backend
 
 _NAME = "tree_varlen"
@@ -38,22 +39,18 @@ class Plan:
     max_keys: int
 
 
-def make_plan(row: Row) -> Plan:
+def make_plan(row: Row, device: torch.device) -> Plan:
     """Own tokens of the paths partition the row in order, so queries need no gathering."""
     parts = sorted(((at, own) for at, own in row.paths if own < len(at)), key=lambda part: part[0][part[1]])
     n_queries, n_keys = [len(at) - own for at, own in parts], [len(at) for at, _ in parts]
     key = np.concatenate([at for at, _ in parts]).astype(np.int64)
-    return Plan(torch.from_numpy(key), _starts(n_queries), _starts(n_keys), max(n_queries), max(n_keys))
-
-
-def _starts(lengths: list[int]) -> Tensor:
-    return torch.from_numpy(np.cumsum([0, *lengths]).astype(np.int32))
+    query_start, key_start = (np.cumsum([0, *n]).astype(np.int32) for n in (n_queries, n_keys))
+    at, queries, keys = (upload(part, device) for part in (key, query_start, key_start))
+    return Plan(at, queries, keys, max(n_queries), max(n_keys))
 
 
 def _inputs(row: Row, device: torch.device) -> dict[str, Any]:
-    made = make_plan(row)
-    moved = {name: getattr(made, name).to(device) for name in ("key", "query_start", "key_start")}
-    return {"plan": replace(made, **moved)}
+    return {"plan": make_plan(row, device)}
 
 
 # Sizes differ from row to row: under torch.compile a break in the graph costs less than compiling anew.

@@ -16,7 +16,7 @@ from ..config import Objective
 from ..ensemble import How
 from ..ensemble import aggregate as aggregated
 from ..heads import Head, read_head
-from ..loading import open_trained, pick_device, read_extras
+from ..loading import open_trained, pick_device, public_name, read_extras
 from ..model import RewardModel
 from ..readout import rewards
 from .forward import Item, Progress, Reading, read
@@ -94,9 +94,22 @@ def member_folders(folders: Sequence[Path | str]) -> list[Path | str]:
     """The models of an ensemble: a folder that is none itself stands for the `seed-*` folders in it."""
     found: list[Path | str] = []
     for folder in folders:
-        seeds = sorted(path.parent for path in Path(folder).glob("seed-*/config.json"))
+        seeds = sorted(
+            (path.parent for path in Path(folder).glob("seed-*/config.json")),
+            key=lambda seed: (len(seed.name), seed.name),  # seed-2 before seed-10
+        )
         found += seeds if seeds and not (Path(folder) / "config.json").exists() else [folder]
     return found
+
+
+def member_names(readers: Sequence[Reader]) -> list[str]:
+    """Of every head of every model, in the order of `Score.members`."""
+    heads = [
+        f"{public_name(reader.name)}{f', head {i}' if reader.head.n > 1 else ''}"
+        for reader in readers
+        for i in range(reader.head.n)
+    ]
+    return [f"member {i}: {name}" for i, name in enumerate(heads)]
 
 
 def _counting(progress: Progress | None, before: int, total: int) -> Progress | None:

@@ -83,14 +83,14 @@ class Candidate:
         return content_id(self.completion_id, list(self.messages), list(self.steps))
 
 
-def read_candidates(paths: Iterable[Path], split: str | None = None) -> list[Candidate]:
+def read_candidates(paths: Iterable[Path], in_steps: bool, split: str | None = None) -> list[Candidate]:
     """Each completion of the files once, in the order of prompts and ids; InputError names the first bad row.
 
-    A set of steps keeps its steps; any other completion is one step, or with `split` one behind each place
-    where this text ends."""
+    `in_steps`: a set of steps keeps its steps, and a whole text is cut behind each place where `split` ends;
+    it must be given for whole texts. Otherwise every completion is one step."""
     found: dict[str, Candidate] = {}
     for file in parquet_files(paths):
-        for where, one in _candidates(file, split):
+        for where, one in _candidates(file, in_steps, split):
             known = found.setdefault(one.completion_id, one)
             if (known.messages, known.steps) != (one.messages, one.steps):
                 raise InputError(
@@ -102,7 +102,7 @@ def read_candidates(paths: Iterable[Path], split: str | None = None) -> list[Can
     return sorted(found.values(), key=lambda one: (one.prompt_id, one.completion_id))
 
 
-def _candidates(file: Path, split: str | None) -> Iterator[tuple[str, Candidate]]:
+def _candidates(file: Path, in_steps: bool, split: str | None) -> Iterator[tuple[str, Candidate]]:
     try:
         reader = pq.ParquetFile(file)
     except (pa.ArrowInvalid, OSError) as error:
@@ -114,19 +114,22 @@ def _candidates(file: Path, split: str | None) -> Iterator[tuple[str, Candidate]
                 f"{file}: has {reader.schema_arrow.names}; to be scored it needs `prompt` and `completion`, "
                 "`completions`, or `chosen` and `rejected`, as the tables of a run have"
             )
+        if in_steps and not split and ("completions" not in names or {"chosen", "scores"} & {*names}):
+            raise InputError(f"{file}: holds whole texts, and a PRM scores steps; use --split")
         rows = (row for batch in reader.iter_batches(_BATCH_ROWS, columns=names) for row in batch.to_pylist())
         for i, row in enumerate(rows):
             where = f"{file.name} row {i}"
-            for one in _of_row(row, where, split):
+            for one in _of_row(row, where, in_steps, split):
                 yield where, one
 
 
-def _of_row(row: dict[str, Any], where: str, split: str | None) -> Iterator[Candidate]:
+def _of_row(row: dict[str, Any], where: str, in_steps: bool, split: str | None) -> Iterator[Candidate]:
     messages = read_messages(row["prompt"], where)
     prompt_id = read_prompt_id(row, messages)
     for steps, known_id, label in _completions(row, where, split):
         if not steps or not all(steps):
             raise InputError(f"{where}: a completion must be one or more non-empty steps; remove the row")
+        steps = steps if in_steps else ["".join(steps)]
         answer = [{"role": "assistant", "content": "".join(steps)}]
         # The same id as `flows convert` gives to completions that come without one.
         yield Candidate(
@@ -252,27 +255,37 @@ def write_scores(
     _write(output, pa.Table.from_pylist(rows, SCORES))
 
 
+def outputs_file(output: Path) -> Path:
+    """Beside the score table."""
+    return output.with_name(f"{output.stem}.outputs.parquet")
+
+
 def write_outputs(
-    output: Path, candidates: Sequence[Candidate], scores: Sequence[Score], attributes: Sequence[str]
+    output: Path,
+    candidates: Sequence[Candidate],
+    scores: Sequence[Score],
+    attributes: Sequence[str],
+    members: Sequence[str],
 ) -> Path | None:
-    """What does not fit into a score table, in a file beside it: every attribute, and what each member of an
-    ensemble says. None where a reward is all there is."""
+    """What does not fit into a score table, in a file beside it: every attribute, and what each of `members`
+    of an ensemble says. None where a reward is all there is; then the file of an earlier command goes."""
+    file = outputs_file(output)
     rows = [
         {"completion_id": one.completion_id, "output": name, "value": value}
         for one, score in zip(candidates, scores, strict=True)
-        for name, value in _named(score, attributes)
+        for name, value in _named(score, attributes, members)
     ]
     if not rows:
+        file.unlink(missing_ok=True)
         return None
-    file = output.with_name(f"{output.stem}.outputs.parquet")
     _write(file, pa.Table.from_pylist(rows, OUTPUTS))
     return file
 
 
-def _named(score: Score, attributes: Sequence[str]) -> Iterator[tuple[str, float]]:
-    yield from zip(attributes, score.attributes, strict=False)
-    if len(score.members) > 1:
-        yield from ((f"member {i}", value) for i, value in enumerate(score.members))
+def _named(score: Score, attributes: Sequence[str], members: Sequence[str]) -> Iterator[tuple[str, float]]:
+    yield from zip(attributes, score.attributes, strict=True)
+    if len(members) > 1:
+        yield from zip(members, score.members, strict=True)
 
 
 def _write(path: Path, table: pa.Table) -> None:
