@@ -49,7 +49,7 @@ CPU_CASES = {
     "b4": Case("rankings of 4, all pairs", "bt", 60, 150, 4, 64, 48, 2),
     "b9": Case("rankings of 9, all pairs", "bt", 60, 150, 9, 20, 16, 1),
     "c": Case("PRM, 8 solutions a problem", "prm", 90, 260, 8, 40, 12, 1, steps=6),
-    "c'": Case("PRM, step trees of 8 steps, 4 alternatives", "prm", 90, 240, 1, 40, 24, 1, 8, 4),
+    "c'": Case("PRM, step trees of 8 steps, 4 alternatives", "prm", 90, 240, 1, 36, 24, 1, 8, 4, words=60),
     "worst": Case(WORST, "bt", 14, 128, 2, 240, 160, 8, spread=0),
 }
 # A step fills one or more rows of 16,384 tokens.
@@ -58,7 +58,7 @@ GPU_CASES = {
     "b4": Case("rankings of 4, all pairs", "bt", 60, 300, 4, 264, 64, 11),
     "b9": Case("rankings of 9, all pairs", "bt", 60, 300, 9, 60, 16, 5),
     "c": Case("PRM, 8 solutions a problem", "prm", 90, 260, 8, 168, 16, 7, steps=6),
-    "c'": Case("PRM, step trees of 8 steps, 4 alternatives", "prm", 90, 240, 1, 224, 24, 14, 8, 4),
+    "c'": Case("PRM, step trees of 8 steps, 4 alternatives", "prm", 90, 240, 1, 224, 24, 14, 8, 4, words=60),
     "worst": Case(WORST, "bt", 14, 256, 2, 992, 128, 62, spread=0),
 }
 # Random weights need far higher rates than trained ones.

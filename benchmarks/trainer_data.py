@@ -1,6 +1,6 @@
 """Models, tokenizer and labelled sets of the trainer benchmark: made from seeds, nothing is downloaded.
 
-The language has 480 words, each good or bad. A completion has a hidden quality that decides how many of its
+The language has 480 words (the step trees use 60), each good or bad. A completion has a hidden quality that decides how many of its
 words are good, and comparisons go by that quality; a step is right where its share of good words is raised.
 What is to be learned is thus one bit a word, from a few hundred completions: held-out accuracy rises with the
 number of useful updates, and no side can reach it without reading whole completions.
@@ -51,6 +51,7 @@ class Case(NamedTuple):
     steps: int = 0
     alternatives: int = 0  # of each step: rows are made as from PRM800K, one for each that is not chosen
     spread: float = SPREAD
+    words: int = N_WORDS  # in use
 
 
 class Group(NamedTuple):
@@ -71,10 +72,10 @@ def groups(case: Case, seed: int) -> tuple[list[Group], list[Group]]:
 
 def _group(case: Case, rng: random.Random, i: int) -> Group:
     # The number at the start makes the prompt unique; the words behind it have no say in the labels.
-    prompt = f"{_number(i)} {_words(rng, _length(case.prompt - 6, case.spread, rng), 0.5)}"
+    prompt = f"{_number(i)} {_words(case, rng, _length(case.prompt - 6, case.spread, rng), 0.5)}"
     if case.objective == "bt":
         quality = [rng.gauss(0, 1) for _ in range(case.completions)]
-        texts = [[_words(rng, _length(case.response, case.spread, rng), _share(q))] for q in quality]
+        texts = [[_words(case, rng, _length(case.response, case.spread, rng), _share(q))] for q in quality]
         return Group(prompt, texts, quality, [])
     if not case.alternatives:
         rows = [_solution(case, rng) for _ in range(case.completions)]
@@ -103,7 +104,7 @@ def _solution(case: Case, rng: random.Random, right: float = 0.5) -> tuple[list[
 def _step(case: Case, rng: random.Random, right: float) -> tuple[str, bool]:
     label = rng.random() < right
     n = _length(case.response // case.steps - 1, case.spread, rng, LONGEST // case.steps)
-    return _words(rng, n, GOOD_OF_STEP[label]) + " <|step|> ", label
+    return _words(case, rng, n, GOOD_OF_STEP[label]) + " <|step|> ", label
 
 
 def _length(median: int, spread: float, rng: random.Random, longest: int = LONGEST) -> int:
@@ -114,8 +115,8 @@ def _share(quality: float) -> float:
     return 1 / (1 + math.exp(-0.5 * quality))
 
 
-def _words(rng: random.Random, n: int, good: float) -> str:
-    half = N_WORDS // 2
+def _words(case: Case, rng: random.Random, n: int, good: float) -> str:
+    half = case.words // 2
     return " ".join(f"w{2 * rng.randrange(half) + (rng.random() < good)}" for _ in range(n))
 
 

@@ -73,8 +73,8 @@ Steps that end in a token of their own can be picked by vLLM itself: `PoolerConf
 
 def _limits(extras: Facts) -> str:
     thoughts = (
-        " The chat template rewrites `<think>` in the assistant's words; the model was trained on completions "
-        "as they are, so give it token ids made as above, not renderings of the template."
+        " The chat template rewrites `<think>` in the assistant's words; the model was trained on "
+        "completions as they are, so give it token ids made as above, not renderings of the template."
         if "thoughts" in extras["template_rewrites"]
         else ""
     )
@@ -184,14 +184,13 @@ def _encoding(extras: Facts) -> str:
         f"steps = {example}  # joined they are the completion{', its outer whitespace trimmed' * trimmed}",
         "",
         "# The chat template writes all special tokens; each part is tokenised on its own, as in training.",
-        'text = tokenizer.apply_chat_template([*prompt, {"role": "assistant", "content": "@@"}], tokenize=False)',
-        'before, _, after = text.rpartition("@@")',
+        'marked = [*prompt, {"role": "assistant", "content": "@@"}]',
+        'before, _, after = tokenizer.apply_chat_template(marked, tokenize=False).rpartition("@@")',
         "parts = [tokenizer(part, add_special_tokens=False).input_ids for part in [before, *steps, after]]",
     ]
     if steps:
-        lines.append(
-            "ends = torch.tensor([len(part) for part in parts]).cumsum(0)[1:-1] - 1  # last tokens of the steps"
-        )
+        lines.append("# The last token of each step.")
+        lines.append("ends = torch.tensor([len(part) for part in parts]).cumsum(0)[1:-1] - 1")
     return "\n".join([*lines, "ids = sum(parts, [])"])
 
 

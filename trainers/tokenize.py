@@ -183,7 +183,7 @@ class Codec:
 
     def _find_strips(self, sample: Sequence[Message]) -> Strips:
         """Which characters the template takes off both ends of the assistant's words."""
-        for strips in product(_STRIPPED, repeat=2):
+        for strips in product(_STRIPPED, _STRIPPED):
             if all(self._writes(sample, words, strips) for words in _PADDED):
                 return strips
         raise InputError(
