@@ -1,9 +1,8 @@
 """Models, tokenizer and labelled sets of the trainer benchmark: made from seeds, nothing is downloaded.
 
-The language has 480 words (the step trees use 60), each good or bad. A completion has a hidden quality that decides how many of its
-words are good, and comparisons go by that quality; a step is right where its share of good words is raised.
-What is to be learned is thus one bit a word, from a few hundred completions: held-out accuracy rises with the
-number of useful updates, and no side can reach it without reading whole completions.
+The language has 480 words (the step trees use 60), each good or bad. A completion has a hidden quality that
+decides how many of its words are good, and comparisons go by that quality; a step is right where its share of
+good words is raised. What is to be learned is one bit a word: held-out accuracy rises with useful updates.
 
 Lengths are log-normal around the medians of a case. Every side gets the same token ids: ours as tables, which
 `trainers` tokenises, the peers as the ids that this tokenisation gives.

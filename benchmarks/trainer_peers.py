@@ -180,24 +180,24 @@ def _train_peer(
 
     tokens = {"forwarded": 0, "attended": 0}
 
-    def counted(rows: list[Spec]) -> Any:
-        batch = collator(rows)
-        n, length = batch["input_ids"].shape
-        tokens["forwarded"] += n * length
-        tokens["attended"] += n * length * (length + 1) // 2
-        return batch
+    class Counted(trainer_class):  # type: ignore[misc]
+        def compute_loss(self, model: Any, inputs: Spec, *args: Any, **more: Any) -> Any:
+            n, length = inputs["input_ids"].shape
+            tokens["forwarded"] += n * length
+            tokens["attended"] += n * length * (length + 1) // 2
+            return super().compute_loss(model, inputs, *args, **more)
 
     class Steps(TrainerCallback):  # type: ignore[misc]
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             clock.step(state.global_step, state.global_step == state.max_steps)
 
     rows = json.loads((Path(spec["data"]) / "train.json").read_text())
-    trainer = trainer_class(
+    trainer = Counted(
         model=model,
         args=config,
         train_dataset=Dataset.from_list(rows),
         processing_class=AutoTokenizer.from_pretrained(spec["model"]),
-        data_collator=counted,
+        data_collator=collator,
         callbacks=[Steps()],
     )
     output = trainer.train()
