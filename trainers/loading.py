@@ -93,6 +93,8 @@ def open_trained(
 ) -> RewardModel:
     """A model written by `save_model`; its tokenisation must be the one it was trained with. `row_tokens` is
     the budget of the rows it will read."""
+    if not folder.is_dir():  # else it would be looked for on the Hub
+        raise InputError(f"{folder}: no such folder; give the folder of a trained model")
     config, tokenizer = _open_parts(str(folder), None)
     extras = _extras(config, str(folder))
     codec = Codec(tokenizer, str(folder))

@@ -335,6 +335,8 @@ def test_models_that_cannot_be_loaded_are_named(tmp_path: Path, base: Path) -> N
         opened(broken)
     with pytest.raises(InputError, match="no 'rewardsmith' entry"):
         open_trained(base, CPU)
+    with pytest.raises(InputError, match="nowhere: no such folder"):
+        open_trained(tmp_path / "nowhere", CPU)
 
 
 def test_missing_weights_stop_instead_of_training_noise(tmp_path: Path, base: Path) -> None:
