@@ -93,8 +93,7 @@ def open_trained(
 ) -> RewardModel:
     """A model written by `save_model`; its tokenisation must be the one it was trained with. `row_tokens` is
     the budget of the rows it will read."""
-    if not folder.is_dir():  # else it would be looked for on the Hub
-        raise InputError(f"{folder}: no such folder; give the folder of a trained model")
+    _check_folder(folder)
     config, tokenizer = _open_parts(str(folder), None)
     extras = _extras(config, str(folder))
     codec = Codec(tokenizer, str(folder))
@@ -119,7 +118,13 @@ def public_name(source: str) -> str:
 
 def read_extras(folder: Path | str) -> dict[str, Any]:
     """What the trainer wrote about a model of its own, without opening the weights."""
+    _check_folder(folder)
     return _extras(_load_part(AutoConfig, str(folder), None), str(folder))
+
+
+def _check_folder(folder: Path | str) -> None:
+    if not Path(folder).is_dir():  # else it would be looked for on the Hub
+        raise InputError(f"{folder}: no such folder; give the folder of a trained model")
 
 
 def _extras(config: Any, source: str) -> dict[str, Any]:
