@@ -12,7 +12,7 @@ from typing import Any
 
 import polars as pl
 
-from flows.decontaminate import BARE, CLEAN
+from flows.prompt_tables import prompts_in, prompts_out
 from flows.recipe import ConstrainStage, Recipe
 from flows.stage import Outcome, Stage, require
 from store.accounting import Account
@@ -28,12 +28,13 @@ NOTHING_FITS = "no_constraints_fit"
 def stage(recipe: Recipe) -> Stage:
     assert recipe.constrain
     settings = recipe.constrain.model_dump() | {"seed": recipe.seed}
-    return Stage("constrain", work, settings, (BARE,), (CLEAN,))
+    table = prompts_in(recipe, "constrain")
+    return Stage("constrain", work, settings, (table,), (prompts_out(recipe, "constrain"),))
 
 
 def work(run_dir: Path, recipe: Recipe, stage: Stage) -> Outcome:
     assert recipe.constrain
-    prompts = read_table(run_dir / BARE, PROMPTS)
+    prompts = read_table(run_dir / stage.inputs[0], PROMPTS)
     account = Account("constrain", prompts.height)
     constrained = (_constrained(row, recipe.constrain, recipe.seed) for row in prompts.to_dicts())
     made = [row for row in constrained if row is not None]
@@ -41,9 +42,11 @@ def work(run_dir: Path, recipe: Recipe, stage: Stage) -> Outcome:
     account.keep(len(made))
     require(bool(made), f"constrain: no prompt is left: {account.line()}")
     table = pl.DataFrame(made, schema=PROMPTS).sort("split", "prompt_id", descending=[True, False])
-    write_table(table, run_dir / CLEAN, PROMPTS)
+    write_table(table, run_dir / stage.outputs[0], PROMPTS)
     drawn = Counter(one.id for rules in table["constraints"] for one in constraints_from_json(rules))
-    return Outcome(account, {CLEAN: table.height}, facts={"instructions": dict(sorted(drawn.items()))})
+    return Outcome(
+        account, {stage.outputs[0]: table.height}, facts={"instructions": dict(sorted(drawn.items()))}
+    )
 
 
 def _constrained(row: dict[str, Any], config: ConstrainStage, run_seed: int) -> dict[str, Any] | None:

@@ -11,6 +11,7 @@ import polars as pl
 from flows import processbench
 from flows.checks import check_reference, settings_of, verifiers_of
 from flows.inputs import dotted, hub_rows
+from flows.prompt_tables import LOADED
 from flows.recipe import (
     FilePrompts,
     HubPrompts,
@@ -32,8 +33,6 @@ from store.tables import PROMPTS
 from verifiers.instructions.constraints import BadConstraints, constraints_from_json, constraints_to_json
 from verifiers.math import extract
 from verifiers.verdict import Reference
-
-LOADED = "tables/prompts.parquet"
 
 
 def stage(recipe: Recipe) -> Stage:
