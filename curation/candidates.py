@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import polars as pl
 
 from store.accounting import Account
 from store.errors import InputError
-from store.ids import content_id
 
 Row = dict[str, Any]
 # Polars keeps the separators U+001C to U+001F that Python strips: the same text must be the same to both.
@@ -17,11 +16,13 @@ _WHITESPACE = "".join(filter(str.isspace, map(chr, range(0x3001))))
 _BARE_TEXT = pl.col("text").str.strip_chars(_WHITESPACE)
 SAME_TEXT = ("prompt_id", _BARE_TEXT)
 
+EXCLUDED = pl.Schema({"completion_id": pl.String(), "reason": pl.String()})  # what a set is built without
+
 
 def usable_completions(
-    prompts: pl.DataFrame, completions: pl.DataFrame, contaminated: Collection[str], account: Account
+    prompts: pl.DataFrame, completions: pl.DataFrame, excluded: pl.DataFrame | None, account: Account
 ) -> pl.DataFrame:
-    """Completions of clean training prompts, in the order of their ids."""
+    """Completions of training prompts that are not `excluded` (EXCLUDED), in the order of their ids."""
     for name, column in (("prompt", prompts["prompt_id"]), ("completion", completions["completion_id"])):
         if column.is_duplicated().any():
             raise InputError(
@@ -34,7 +35,10 @@ def usable_completions(
             f"completion {strangers['completion_id'][0]} answers a prompt that is not in the prompts"
         )
     known = without(known, pl.col("split") != "train", "held_out_prompt", account)
-    known = without(known, pl.col("prompt_id").is_in(list(contaminated)), "contaminated_prompt", account)
+    if excluded is not None:
+        known = known.join(once(excluded).select(EXCLUDED.names()), "completion_id", "left")
+        for reason in known["reason"].drop_nulls().unique().sort():
+            known = without(known, pl.col("reason").eq_missing(pl.lit(reason)), reason, account)
     known = without(known, _BARE_TEXT == "", "empty_text", account)
     return known.select("prompt_id", "completion_id", "text").sort("prompt_id", "completion_id")
 
@@ -84,10 +88,6 @@ def without(frame: pl.DataFrame, condition: pl.Expr, reason: str, account: Accou
 def by_prompt(frame: pl.DataFrame) -> Iterator[tuple[str, list[Row]]]:
     for key, group in frame.group_by("prompt_id", maintain_order=True):
         yield str(key[0]), group.to_dicts()
-
-
-def shuffled(rows: list[Row]) -> list[Row]:
-    return sorted(rows, key=lambda row: content_id("choice", row["completion_id"]))
 
 
 def answer(text: str) -> list[Row]:

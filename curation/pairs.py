@@ -10,7 +10,7 @@ Rows of a prompt stand together under its prompt_id, at most `pairs_per_prompt` 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import combinations, product
 from math import fsum, inf, isfinite, log
 from typing import NamedTuple
@@ -67,12 +67,12 @@ def preference(
     rule: PairRule = DEFAULT_RULE,
     *,
     trainer: Trainer | None = None,
-    contaminated: Collection[str] = (),
+    excluded: pl.DataFrame | None = None,
 ) -> Paired:
     """Right over wrong completions of one prompt (LABELS). Two right ones are not compared: a verdict says
     nothing about which is better."""
     account = Account("preference", completions.height)
-    usable = usable_completions(prompts, completions, contaminated, account)
+    usable = usable_completions(prompts, completions, excluded, account)
     usable = distinct_texts(with_values(usable, labels, account), account)
     groups = (_right_over_wrong(*group) for group in by_prompt(usable))
     return _paired(account, messages_of(prompts), groups, rule, trainer)
@@ -86,11 +86,11 @@ def preference_scored(
     *,
     labels: pl.DataFrame | None = None,
     trainer: Trainer | None = None,
-    contaminated: Collection[str] = (),
+    excluded: pl.DataFrame | None = None,
 ) -> Paired:
     """Higher over lower SCORES of one prompt, except where `labels` say otherwise."""
     account = Account("preference_scored", completions.height)
-    usable = _with_truth(usable_completions(prompts, completions, contaminated, account), labels, account)
+    usable = _with_truth(usable_completions(prompts, completions, excluded, account), labels, account)
     usable = distinct_texts(with_values(usable, scores, account, "score"), account, "score")
     groups = (_higher_over_lower(*group) for group in by_prompt(usable))
     return _paired(account, messages_of(prompts), groups, rule, trainer)
@@ -104,7 +104,7 @@ def preference_judged(
     *,
     labels: pl.DataFrame | None = None,
     trainer: Trainer | None = None,
-    contaminated: Collection[str] = (),
+    excluded: pl.DataFrame | None = None,
 ) -> Paired:
     """What judges prefer, except where `labels` say otherwise: verdicts come before opinions.
 
@@ -115,7 +115,7 @@ def preference_judged(
     """
     account = Account("preference_judged", completions.height)
     owner = dict(completions.select("completion_id", "prompt_id").iter_rows())
-    usable = _with_truth(usable_completions(prompts, completions, contaminated, account), labels, account)
+    usable = _with_truth(usable_completions(prompts, completions, excluded, account), labels, account)
     stands_for = usable.select("completion_id", first=pl.col("completion_id").min().over(SAME_TEXT))
     said = combined(opinions, owner, dict(stands_for.iter_rows()))
     groups = (_preferred(*group, said) for group in by_prompt(first_of_texts(usable, account)))

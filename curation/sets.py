@@ -1,15 +1,19 @@
 """Labelled completions to training sets: ranking, outcome, stepwise (preference: `curation.pairs`).
 
-Every builder takes tables, joins them by id, uses only prompts of the train split that are not
-`contaminated`, and returns (set, Account). The account counts completions: each one given is used in the set
-or rejected under one name. Choices among candidates follow a hash of the ids, so they depend on nothing but
-the candidates.
+Every builder takes tables, joins them by id, uses completions of training prompts that are not `excluded`
+(EXCLUDED: completion_id and reason), and returns (set, Account). The account counts completions: each one
+given is used in the set or rejected under one name. Choices among candidates follow a hash of the ids, so
+they depend on nothing but the candidates.
+
+At most `per_prompt` completions of a prompt are used, of each label or score in turn. `max_imbalance` is how
+often the commoner label may be there for each of the other (`curation.filters.balance`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Iterable
 from math import isfinite
+from typing import Any
 
 import polars as pl
 
@@ -20,15 +24,15 @@ from curation.candidates import (
     distinct_texts,
     messages_of,
     once,
-    shuffled,
     table,
     usable_completions,
     with_values,
     without,
 )
+from curation.filters.balance import Labelled, surplus
+from curation.filters.limits import at_most
 from store.accounting import Account
 from store.errors import InputError
-from store.ids import content_id
 from store.tables import OUTCOME, RANKING, STEPWISE
 
 
@@ -37,14 +41,15 @@ def ranking(
     completions: pl.DataFrame,
     scores: pl.DataFrame,
     *,
-    contaminated: Collection[str] = (),
+    per_prompt: int | None = None,
+    excluded: pl.DataFrame | None = None,
 ) -> tuple[pl.DataFrame, Account]:
     """All distinct completions of a prompt with their `scores` (completion_id, score), best first.
 
     `score` is whatever orders them (a label, a vote share, a rating); a prompt needs two different values.
     """
     account = Account("ranking", completions.height)
-    usable = usable_completions(prompts, completions, contaminated, account)
+    usable = usable_completions(prompts, completions, excluded, account)
     usable = usable.join(
         once(scores).select("completion_id", score=pl.col("score").cast(pl.Float64)), "completion_id", "left"
     )
@@ -52,6 +57,7 @@ def ranking(
     usable = distinct_texts(usable, account, "score")
     messages, rows = messages_of(prompts), []
     for prompt_id, group in by_prompt(usable):
+        group = _limited(group, per_prompt, lambda row: row["score"], account)
         group = sorted(group, key=lambda row: (-row["score"], row["completion_id"]))
         if group[0]["score"] == group[-1]["score"]:
             account.reject("prompt_all_equal", len(group))
@@ -74,20 +80,21 @@ def outcome(
     completions: pl.DataFrame,
     labels: pl.DataFrame,
     *,
-    balance: bool = False,
-    contaminated: Collection[str] = (),
+    per_prompt: int | None = None,
+    max_imbalance: float | None = None,
+    excluded: pl.DataFrame | None = None,
 ) -> tuple[pl.DataFrame, Account]:
-    """Every distinct completion with its label; `balance` keeps as many right as wrong ones."""
+    """Every distinct completion with its label."""
     account = Account("outcome", completions.height)
     usable = distinct_texts(
-        with_values(usable_completions(prompts, completions, contaminated, account), labels, account), account
+        with_values(usable_completions(prompts, completions, excluded, account), labels, account), account
     )
-    kept = usable.to_dicts()
-    if balance:
-        sides = [shuffled([row for row in kept if row["label"] is side]) for side in (True, False)]
-        size = min(map(len, sides))
-        account.reject("balance", len(kept) - 2 * size)
-        kept = sides[0][:size] + sides[1][:size]
+    kept = [
+        row
+        for _, group in by_prompt(usable)
+        for row in _limited(group, per_prompt, lambda row: row["label"], account)
+    ]
+    kept = _balanced(kept, lambda row: [row["label"]], max_imbalance, account)
     account.keep(len(kept))
     messages = messages_of(prompts)
     rows = [
@@ -104,7 +111,9 @@ def stepwise(
     steps: pl.DataFrame,
     *,
     truncate_after_error: bool = False,
-    contaminated: Collection[str] = (),
+    per_prompt: int | None = None,
+    max_imbalance: float | None = None,
+    excluded: pl.DataFrame | None = None,
 ) -> tuple[pl.DataFrame, Account]:
     """Solutions with a label on each step (STEPS); the account counts the solutions that have steps.
 
@@ -118,7 +127,7 @@ def stepwise(
         raise InputError(f"steps of completion {min(strangers)}: no such completion")
     solutions = completions.filter(pl.col("completion_id").is_in(list(wanted)))
     account = Account("stepwise", solutions.height)
-    usable = usable_completions(prompts, solutions, contaminated, account)
+    usable = usable_completions(prompts, solutions, excluded, account)
     by_solution = {
         key[0]: part.sort("step_index").to_dicts() for key, part in steps.group_by("completion_id")
     }
@@ -137,22 +146,42 @@ def stepwise(
     usable = usable.filter(pl.col("completion_id").is_in(list(marks)))
     usable = usable.with_columns(labels=pl.col("completion_id").replace_strict(marks, return_dtype=pl.String))
     usable, messages = distinct_texts(usable, account, "labels"), messages_of(prompts)
-    rows = [
-        _steps_row(messages[row["prompt_id"]], row, decided[row["completion_id"]])
-        for row in usable.iter_rows(named=True)
+    kept = [
+        row
+        for _, group in by_prompt(usable)
+        for row in _limited(group, per_prompt, lambda row: "-" in row["labels"], account)
     ]
-    account.keep(len(rows))
+    kept = _balanced(kept, lambda row: [mark == "+" for mark in row["labels"]], max_imbalance, account)
+    account.keep(len(kept))
+    rows = [_steps_row(messages[row["prompt_id"]], row, decided[row["completion_id"]]) for row in kept]
     return table(rows, STEPWISE, "prompt_id", "completion_id"), account.close()
 
 
-def split_by_prompt(
-    frame: pl.DataFrame, test_fraction: float, seed: int = 0
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """(train, test): all rows of a prompt on one side, by a hash of its id, so adding prompts moves none."""
-    limit = test_fraction * 2**64
-    held_out = [p for p in frame["prompt_id"].unique() if int(content_id("split", seed, p)[:16], 16) < limit]
-    is_test = pl.col("prompt_id").is_in(held_out)
-    return frame.filter(~is_test), frame.filter(is_test)
+def _limited(
+    group: list[Row], per_prompt: int | None, kind_of: Callable[[Row], Any], account: Account
+) -> list[Row]:
+    kept = set(at_most([row["completion_id"] for row in group], [*map(kind_of, group)], per_prompt))
+    account.reject("over_completions_per_prompt", len(group) - len(kept))
+    return [row for row in group if row["completion_id"] in kept]
+
+
+def _balanced(
+    rows: list[Row],
+    labels_of: Callable[[Row], Iterable[bool]],
+    max_imbalance: float | None,
+    account: Account,
+) -> list[Row]:
+    if max_imbalance is None:
+        return rows
+    labels = {row["completion_id"]: list(labels_of(row)) for row in rows}
+    counted = [
+        Labelled(row["prompt_id"], i, labels[i].count(True), labels[i].count(False))
+        for row in rows
+        for i in [row["completion_id"]]
+    ]
+    dropped = surplus(counted, max_imbalance)
+    account.reject("balance", len(dropped))
+    return [row for row in rows if row["completion_id"] not in dropped]
 
 
 def _check_steps(solution: Row, steps: list[Row]) -> None:

@@ -6,6 +6,8 @@ import re
 from typing import Any
 
 from data_cards import legends
+from data_cards.curation import curation_blocks
+from data_cards.decontamination import EDITS, decontamination
 from data_cards.labels import (
     agreement_blocks,
     completer_words,
@@ -19,7 +21,6 @@ from data_cards.labels import (
 from data_cards.render import front_matter, render
 from data_cards.run import Facts, Run
 from data_cards.summary import (
-    eval_set_lines,
     evidence_lines,
     has_judged_pairs,
     headline,
@@ -65,8 +66,9 @@ def dataset_card(run: Run, repo: str = "OWNER/NAME", plot: str | None = None) ->
         reads_answers=reads_answers(run),
         isolation=isolation(run),
         evidence=evidence_lines(run),
-        eval_sets=eval_set_lines(run),
-        rule=run.recipe.get("decontaminate"),
+        decontamination=decontamination(run),
+        edits=EDITS,
+        curation=curation_blocks(run),
         judge=judge_blocks(run),
         step_labels=rollout_blocks(run) + agreement_blocks(run),
         votes=vote_blocks(run),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import cache
 from html import escape
 from pathlib import Path
@@ -66,9 +67,17 @@ def _environment() -> Environment:
         "interval": _interval,
         "count": lambda n: f"{n:,}",
         "seconds": _seconds,
+        "place": _place,
         "words": lambda name: str(name).replace("_", " "),
     }
     return environment
+
+
+def _place(eval_set: Mapping[str, Any]) -> str:
+    """`openai/gsm8k main test @740312ad`: where an evaluation set was read."""
+    parts = [eval_set[name] for name in ("source", "config", "split") if eval_set[name]]
+    revision = eval_set["revision"]
+    return " ".join([*parts, f"@{revision[:8]}"] if revision else parts)
 
 
 def _interval(ends: tuple[float | None, float | None]) -> str:

@@ -10,7 +10,9 @@ from markupsafe import Markup
 
 from data_cards import legends
 from data_cards.charts import Point, Series, best_of_n_chart, colour, histogram
+from data_cards.curation import curation_blocks, duplicate_examples, funnel
 from data_cards.curves import training_lines
+from data_cards.decontamination import EDITS, decontamination, matches
 from data_cards.labels import (
     agreement_blocks,
     completer_words,
@@ -69,7 +71,12 @@ def report(run: Run) -> str:
         judge=judge_blocks(run),
         step_labels=rollout_blocks(run) + agreement_blocks(run),
         evidence_blocks=vote_blocks(run) + pair_blocks(run),
-        hits=_hits(run),
+        hits=matches(run, MAX_HITS),
+        decontamination=decontamination(run),
+        edits=EDITS,
+        curation=curation_blocks(run),
+        funnel=funnel(run),
+        duplicates=duplicate_examples(run),
         pairs=_pairs(run),
     )
 
@@ -136,15 +143,6 @@ def _histograms(scores: pl.DataFrame | None) -> list[Markup]:
         right, wrong = (mine.filter(pl.col("label") == side)["reward"].to_numpy() for side in (True, False))
         found.append(Markup(histogram(right, wrong, model)))
     return found
-
-
-def _hits(run: Run) -> list[dict[str, Any]]:
-    if run.contamination is None:
-        return []
-    order = ["rule", "coverage", "eval_set", "eval_row", "prompt_id"]
-    return (
-        run.contamination.sort(order, descending=[False, True, False, False, False]).head(MAX_HITS).to_dicts()
-    )
 
 
 def _pairs(run: Run) -> list[dict[str, Any]]:

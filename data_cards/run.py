@@ -48,8 +48,7 @@ class Run:
     scores: pl.DataFrame | None = None  # SCORES of all models
     curves: pl.DataFrame | None = None  # evaluators.best_of_n.summary
     auc: Mapping[str, Facts] = field(default_factory=dict)  # column -> {"all", "within"}
-    contamination: pl.DataFrame | None = None  # curation.decontamination.REPORT
-    eval_sets: Sequence[Facts] = ()  # rows of curation.decontamination.TOTALS
+    contamination: pl.DataFrame | None = None  # curation.decontamination.REPORT, prompts and completions
     judge: Facts | None = (
         None  # {"mode", "judges": {name: {"bias", "calibration", ...}}, "panel", "template"}
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any
@@ -286,7 +285,3 @@ def size_category(rows: int) -> str:
         ("1M<n<10M", 10**7),
     )
     return next((name for name, limit in limits if rows < limit), "n>10M")
-
-
-def eval_set_lines(run: Run) -> Sequence[Facts]:
-    return sorted(run.eval_sets, key=lambda row: str(row["eval_set"]))

@@ -1,7 +1,8 @@
 """The `flows` command. Nothing heavy is imported until a verb needs it.
 
-Exit codes: 0 done; 2 bad input or usage, nothing was spent; 3 the call budget ended
-the run (resume with a larger one); 4 a stage failed; 130 interrupted.
+Exit codes: 0 done; 1 `flows audit` found errors; 2 bad input or usage, nothing was
+spent; 3 the call budget ended the run (resume with a larger one); 4 a stage failed;
+130 interrupted.
 """
 
 from __future__ import annotations
@@ -76,6 +77,19 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("-n", type=int, default=3, metavar="N", help="how many of each (default 3)")
     show.add_argument("--prompt", metavar="ID", help="only this prompt id (a prefix will do)")
 
+    _decontaminate(verbs)
+    contamination = _verb(
+        verbs,
+        "contamination",
+        "flows.contamination:show_contamination",
+        "what touches an evaluation set: our text and the evaluation text side by side",
+    )
+    contamination.add_argument("run", metavar="RUN", help="run, folder of `flows decontaminate`, or report")
+    contamination.add_argument("-n", type=int, default=10, metavar="N", help="matches shown (default 10)")
+    contamination.add_argument("--eval-set", metavar="NAME", help="only matches with this set")
+    contamination.add_argument("--action", choices=["drop", "warn", "unknown"])
+    contamination.add_argument("--row", metavar="ID", help="only this row or prompt id (a prefix will do)")
+
     verifiers = _verb(
         verbs, "verifiers", "flows.verifiers:list_verifiers", "list the verifiers that a recipe can name"
     )
@@ -89,6 +103,9 @@ def _parser() -> argparse.ArgumentParser:
         "flows.convert:convert",
         "rewrite a data set in the row format of another trainer, or into a table to train on",
     )
+    convert.add_argument(
+        "--list", action=_Formats, nargs=0, help="print every format with what it cannot hold, and exit"
+    )
     convert.add_argument("source", metavar="IN", help=".jsonl, .jsonl.gz, .parquet or .json")
     convert.add_argument("target", metavar="OUT", help=".jsonl or .jsonl.gz; a table also .parquet")
     for flag, name, side in (("--from", "read_as", "IN"), ("--to", "write_as", "OUT")):
@@ -98,8 +115,35 @@ def _parser() -> argparse.ArgumentParser:
             required=True,
             metavar="FORMAT",
             help=f"row format of {side}, e.g. preference, trl-preference, math-shepherd; "
-            "a name that does not exist lists them all",
+            "`flows convert --list` has them all",
         )
+
+    _copies(verbs)
+
+    audit = _verb(
+        verbs,
+        "audit",
+        "flows.audit:audit",
+        "check the labels of a run's sets, or of files in any row format; exit code 1 where there are errors",
+    )
+    audit.add_argument(
+        "targets", nargs="*", metavar="RUN|FILE", help="a run, or data files, or folders of them"
+    )
+    audit.add_argument("--checks", action="store_true", help="list the checks with their weight and remedy")
+    audit.add_argument(
+        "--from",
+        dest="read_as",
+        metavar="FORMAT",
+        help="row format of the files (default: found by their rows)",
+    )
+    audit.add_argument(
+        "--model", metavar="NAME", help="also check what the tokenizer of this model makes of them"
+    )
+    audit.add_argument("--max-tokens", type=int, metavar="N", help="how many tokens of a row the model reads")
+    audit.add_argument("--json", metavar="OUT", help="also write the report as JSON")
+    audit.add_argument(
+        "-n", type=int, default=3, metavar="N", help="rows to name for each finding (default 3)"
+    )
 
     deploy = _verb(
         verbs, "deploy", "flows.deploy:deploy", "register the scheduled deployments of prefect.yaml"
@@ -119,10 +163,96 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _decontaminate(verbs: argparse._SubParsersAction) -> None:
+    verb = _verb(
+        verbs,
+        "decontaminate",
+        "flows.decontaminate_files:decontaminate",
+        "copy data files without the rows that touch an evaluation set, and report every match",
+    )
+    verb.add_argument("files", nargs="*", metavar="FILES", help=".jsonl, .jsonl.gz or .parquet")
+    verb.add_argument(
+        "--against",
+        nargs="+",
+        default=[],
+        metavar="SET",
+        help="name or suite of --list, NAME=FILE for a copy of it, or '{name: mine, path: FILE, columns: C}'",
+    )
+    verb.add_argument("--list", action="store_true", help="list the evaluation sets and suites, and stop")
+    for role, text in (("prompt", "questions"), ("answer", "reference answers"), ("completion", "replies")):
+        verb.add_argument(
+            f"--{role}", action="append", default=[], metavar="COLUMN", help=f"column that holds {text}"
+        )
+    presets = ["default", "tulu3", "gpt3", "s1", "decon"]
+    verb.add_argument("--preset", choices=presets, default="default", help="the rule (default: default)")
+    verb.add_argument(
+        "--twins", choices=["drop", "warn", "off"], default="drop", help="matches but for their numbers"
+    )
+    verb.add_argument(
+        "--completions", choices=["warn", "drop", "off"], default="warn", help="replies alone that match"
+    )
+    verb.add_argument(
+        "--missing", choices=["stop", "skip"], default="stop", help="when a set cannot be loaded"
+    )
+    verb.add_argument(
+        "--out", default="decontaminated", metavar="DIR", help="folder written (default: decontaminated)"
+    )
+    verb.add_argument("--workers", type=int, default=1, metavar="N", help="processes (default 1)")
+
+
+def _copies(verbs: argparse._SubParsersAction) -> None:
+    deduplicate = _verb(
+        verbs,
+        "deduplicate",
+        "flows.deduplicate_files:deduplicate",
+        "copy data files without the rows that repeat another one, word for word or nearly",
+    )
+    split = _verb(
+        verbs,
+        "split",
+        "flows.split:split",
+        "cut data files into a train and a test side that share no near copies",
+    )
+    for verb in (deduplicate, split):
+        verb.add_argument("files", nargs="+", metavar="FILES", help=".jsonl, .jsonl.gz or .parquet")
+        verb.add_argument(
+            "--column",
+            action="append",
+            required=True,
+            metavar="NAME",
+            help="column of texts or messages to compare; several are compared together",
+        )
+        verb.add_argument("--out", required=True, metavar="DIR", help="folder written")
+    deduplicate.add_argument(
+        "--within",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="compare only rows with the same value in this column, e.g. completions of one prompt",
+    )
+    deduplicate.add_argument(
+        "--together",
+        action="store_true",
+        help="rows with the very same text stay or go together, as all rows of one prompt should",
+    )
+    deduplicate.add_argument("--similarity", type=float, default=0.7, help="Jaccard similarity (default 0.7)")
+    deduplicate.add_argument("--words", type=int, default=5, help="words in a run (default 5)")
+    split.add_argument("--test", type=float, default=0.1, metavar="SHARE", help="of the groups (default 0.1)")
+    split.add_argument("--seed", type=int, default=0)
+
+
 def _verb(verbs: argparse._SubParsersAction, name: str, call: str, text: str) -> argparse.ArgumentParser:
     parser = verbs.add_parser(name, help=text, description=text)
     parser.set_defaults(call=call)
     return parser
+
+
+class _Formats(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from flows.convert import list_formats
+
+        list_formats()
+        parser.exit()
 
 
 class _Version(argparse.Action):

@@ -1,4 +1,7 @@
-"""Labels to training sets, split by prompt into train and test, audited before anyone trains on them."""
+"""Labels to training sets, split into train and test, audited before anyone trains on them.
+
+Near copies of a prompt are on one side of the split, whether or not the recipe has dropped any.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,12 @@ import polars as pl
 from curation import sets
 from curation.audit import Finding, Sources, audit, audit_split
 from curation.evidence import labels_from_verdicts, labels_from_votes
-from flows import pairs
+from curation.splits import prompt_groups, split_by_group
+from flows import filters, pairs
 from flows.consensus import AGREED_FILE
-from flows.decontaminate import CLEAN
 from flows.judge_modes import SCORES_FILE
 from flows.pairs import Made
+from flows.prompt_tables import CLEAN
 from flows.recipe import Recipe
 from flows.rollout import STEPS_DIR
 from flows.sample import COMPLETIONS_DIR
@@ -58,20 +62,26 @@ def stages(run_dir: Path, recipe: Recipe) -> list[Stage]:
     for name in recipe.build.sets:
         folders = [*tables, *_step_folders(recipe)] if name == "stepwise" else tables
         inputs = [CLEAN, *(f"{folder}/{shard}" for folder in folders for shard in shards)]
+        inputs += filters.inputs(recipe)
         if name == "stepwise" and recipe.agrees:
             inputs.append(AGREED_FILE)
         if judged and (name == "preference" or (name == "ranking" and judged == SCORES_FILE)):
             inputs.append(judged)
         settings: dict[str, Any] = {"seed": recipe.seed, "heldout_fraction": recipe.build.heldout_fraction}
+        settings |= filters.settings(recipe)
         if recipe.vote:
             inputs.append(VOTES_FILE)
             settings["vote_margin"] = recipe.vote.min_margin
         if name == "preference":
             settings |= pairs.settings(recipe)
+        else:
+            settings["per_prompt"] = recipe.build.completions_per_prompt
+        if name in ("outcome", "stepwise"):
+            settings["max_imbalance"] = recipe.build.max_imbalance
         if name == "stepwise":
             settings["truncate_after_error"] = recipe.build.truncate_after_error
         outputs = (set_file(name, "train"), set_file(name, "test"))
-        found.append(Stage(f"build/{name}", work, settings, tuple(inputs), outputs, version=2))
+        found.append(Stage(f"build/{name}", work, settings, tuple(inputs), outputs, version=3))
     return found
 
 
@@ -85,13 +95,16 @@ def _step_folders(recipe: Recipe) -> list[str]:
 
 def work(run_dir: Path, recipe: Recipe, stage: Stage) -> Outcome:
     name = stage.name.split("/")[1]
-    made = _made(run_dir, recipe)
-    if SEARCHED_DIR in _step_folders(recipe) and name == "stepwise":
-        searched = read_table(run_dir / SEARCHED_DIR, COMPLETIONS)
-        made = made._replace(completions=pl.concat([made.completions, searched]))
-    table, account, more = _BUILDERS[name](run_dir, recipe, made)
-    train, test = sets.split_by_prompt(table, recipe.build.heldout_fraction, recipe.seed)
-    sources = Sources(made.prompts, made.completions, made.labels)
+    material = made(run_dir, recipe, name)
+    train_ids = material.prompts.filter(pl.col("split") == "train").select("prompt_id")
+    mine = material.completions.join(train_ids, "prompt_id", "semi", maintain_order="left")
+    values = _values(run_dir, recipe, material, name)
+    left_out, filtered = filters.excluded(run_dir, recipe, mine, material.labels, values)
+    material = material._replace(excluded=left_out)
+    table, account, more = _BUILDERS[name](run_dir, recipe, material)
+    groups = prompt_groups(material.prompts.filter(pl.col("split") == "train"))
+    train, test = split_by_group(table, groups, recipe.build.heldout_fraction, recipe.seed)
+    sources = Sources(material.prompts, material.completions, material.labels)
     findings = audit({name: table}, sources) + audit_split(train, test)
     refuse_wrong_labels(name, findings)
     for split, part in (("train", train), ("test", test)):
@@ -99,10 +112,37 @@ def work(run_dir: Path, recipe: Recipe, stage: Stage) -> Outcome:
     facts = {
         "rows": table.height,
         "prompts": table["prompt_id"].n_unique(),
+        "split_groups": groups["group"].n_unique(),
         "audit": [finding._asdict() for finding in findings],
     }
     heights = {set_file(name, "train"): train.height, set_file(name, "test"): test.height}
-    return Outcome(account, heights, facts=facts | more | _balance(name, table))
+    return Outcome(account, heights, facts=facts | filtered | more | _balance(name, table))
+
+
+def made(run_dir: Path, recipe: Recipe, name: str) -> Made:
+    """What the set `name` is built from. A verifier decides where one applies to the prompt; elsewhere a
+    clear majority does."""
+    prompts = read_table(run_dir / CLEAN, PROMPTS)
+    verdicts = read_table(run_dir / VERDICTS_DIR, COMPLETION_VERDICTS)
+    labels, verified = labels_from_verdicts(verdicts), verdicts["prompt_id"].unique().to_list()
+    if recipe.vote:
+        votes = read_table(run_dir / VOTES_FILE, VOTES).filter(~pl.col("prompt_id").is_in(verified))
+        labels = pl.concat([labels, labels_from_votes(votes, recipe.vote.min_margin)])
+    completions = read_table(run_dir / COMPLETIONS_DIR, COMPLETIONS)
+    if name == "stepwise" and SEARCHED_DIR in _step_folders(recipe):
+        completions = pl.concat([completions, read_table(run_dir / SEARCHED_DIR, COMPLETIONS)])
+    return Made(prompts, completions, labels, verified)
+
+
+def _values(run_dir: Path, recipe: Recipe, material: Made, name: str) -> pl.DataFrame:
+    """What the set says of a completion, in a word: the labels of its steps, or its own. What only a judge
+    has compared or scored is not here."""
+    if name != "stepwise":
+        return material.labels.drop_nulls("label").select(
+            "completion_id", value=pl.col("label").cast(pl.String)
+        )
+    marks = pl.col("label").cast(pl.String).fill_null("?").sort_by("step_index").str.join("")
+    return _steps(run_dir, recipe).group_by("completion_id").agg(value=marks).sort("completion_id")
 
 
 def refuse_wrong_labels(name: str, findings: list[Finding]) -> None:
@@ -116,17 +156,6 @@ def refuse_wrong_labels(name: str, findings: list[Finding]) -> None:
         )
 
 
-def _made(run_dir: Path, recipe: Recipe) -> Made:
-    """A verifier decides where one applies to the prompt; elsewhere a clear majority does."""
-    prompts = read_table(run_dir / CLEAN, PROMPTS)
-    verdicts = read_table(run_dir / VERDICTS_DIR, COMPLETION_VERDICTS)
-    labels, verified = labels_from_verdicts(verdicts), verdicts["prompt_id"].unique().to_list()
-    if recipe.vote:
-        votes = read_table(run_dir / VOTES_FILE, VOTES).filter(~pl.col("prompt_id").is_in(verified))
-        labels = pl.concat([labels, labels_from_votes(votes, recipe.vote.min_margin)])
-    return Made(prompts, read_table(run_dir / COMPLETIONS_DIR, COMPLETIONS), labels, verified)
-
-
 def _ranking(run_dir: Path, recipe: Recipe, made: Made) -> Built:
     """By verdicts; the completions of other prompts by a judge's scores, where there are some."""
     scores = made.labels.select("completion_id", score=pl.col("label").cast(pl.Float64))
@@ -137,23 +166,41 @@ def _ranking(run_dir: Path, recipe: Recipe, made: Made) -> Built:
         theirs = made.completions.filter(pl.col("prompt_id").is_in(judged["prompt_id"].unique().to_list()))
         scores = scores.filter(~pl.col("completion_id").is_in(theirs["completion_id"].to_list()))
         scores = pl.concat([scores, judged.select("completion_id", "score")])
-    return *sets.ranking(made.prompts, made.completions, scores), {}
+    limit = recipe.build.completions_per_prompt
+    built = sets.ranking(made.prompts, made.completions, scores, per_prompt=limit, excluded=made.excluded)
+    return *built, {}
 
 
 def _outcome(run_dir: Path, recipe: Recipe, made: Made) -> Built:
-    return *sets.outcome(made.prompts, made.completions, made.labels), {}
+    built = sets.outcome(
+        made.prompts,
+        made.completions,
+        made.labels,
+        per_prompt=recipe.build.completions_per_prompt,
+        max_imbalance=recipe.build.max_imbalance,
+        excluded=made.excluded,
+    )
+    return *built, {}
 
 
 def _stepwise(run_dir: Path, recipe: Recipe, made: Made) -> Built:
-    if recipe.agrees:
-        steps = read_table(run_dir / AGREED_FILE, STEPS)
-    else:
-        folders = [name for name in _step_folders(recipe) if name != SEARCHED_DIR]
-        steps = pl.concat([read_table(run_dir / name, STEPS) for name in folders])
     built = sets.stepwise(
-        made.prompts, made.completions, steps, truncate_after_error=recipe.build.truncate_after_error
+        made.prompts,
+        made.completions,
+        _steps(run_dir, recipe),
+        truncate_after_error=recipe.build.truncate_after_error,
+        per_prompt=recipe.build.completions_per_prompt,
+        max_imbalance=recipe.build.max_imbalance,
+        excluded=made.excluded,
     )
     return *built, {}
+
+
+def _steps(run_dir: Path, recipe: Recipe) -> pl.DataFrame:
+    if recipe.agrees:
+        return read_table(run_dir / AGREED_FILE, STEPS)
+    folders = [name for name in _step_folders(recipe) if name != SEARCHED_DIR]
+    return pl.concat([read_table(run_dir / name, STEPS) for name in folders])
 
 
 _BUILDERS: dict[str, Callable[[Path, Recipe, Made], Built]] = {

@@ -13,12 +13,14 @@ from data_cards.examples import labelled_solutions, scored_solutions
 from data_cards.report import best_of_n_plot, report
 from data_cards.run import Example, Run
 from flows.build import SCHEMAS, set_file
-from flows.decontaminate import CLEAN, CONTAMINATION
+from flows.decontaminate import CONTAMINATION
 from flows.evaluate import score_file
+from flows.prompt_tables import CLEAN
 from flows.quality import first_errors_of
 from flows.recipe import Recipe
 from flows.rollout import STEPS_DIR
 from flows.sample import COMPLETIONS_DIR
+from flows.screen import SCREENED
 from flows.stage import Outcome, Stage
 from flows.train import model_dir
 from flows.verify import VERDICTS_DIR
@@ -93,13 +95,18 @@ def _collect(run_dir: Path, recipe: Recipe) -> Run:
         datasets={name: _splits(run_dir, name) for name in recipe.build.sets},
         prompts=prompts,
         verdicts=verdicts,
-        contamination=read_table(run_dir / CONTAMINATION, REPORT),
-        eval_sets=notes["decontaminate"]["eval_sets"],
+        contamination=_matches(run_dir),
         judge=notes.get("judge"),
         label_quality=notes.get("quality"),
         instructions=_instructions(recipe, notes),
         **measured,
     )
+
+
+def _matches(run_dir: Path) -> pl.DataFrame:
+    """REPORT of prompts, and of completions where they were looked at."""
+    tables = [run_dir / table for table in (CONTAMINATION, SCREENED)]
+    return pl.concat([read_table(table, REPORT) for table in tables if table.exists()])
 
 
 def _splits(run_dir: Path, name: str) -> dict[str, pl.DataFrame]:

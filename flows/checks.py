@@ -7,7 +7,8 @@ from typing import Any
 
 import polars as pl
 
-from flows.recipe import AnswerPolicy, JudgeStage, Recipe
+from curation.filters.limits import OTHERS
+from flows.recipe import AnswerPolicy, JudgeStage, Recipe, SelectStage
 from labelers.judges.templates import Template, load_template
 from labelers.program import Checker, checker_for
 from labelers.verdicts import references
@@ -20,6 +21,18 @@ def templates(config: JudgeStage) -> list[Template]:
     """The judge's template, once for each criterion. Raises InputError."""
     criteria: list[str | None] = [*config.criteria] or [None]
     return [load_template(config.template_name, config.mode, criterion) for criterion in criteria]
+
+
+def check_quotas(config: SelectStage, prompts: pl.DataFrame) -> None:
+    """Raises InputError for a quota of a domain or source that no prompt has; a topic may have none."""
+    if config.quota_by == "topic":
+        return
+    there = set(prompts[config.quota_by].drop_nulls())
+    if strangers := sorted(set(config.quotas) - there - {OTHERS}):
+        raise InputError(
+            f"select.quotas: no prompt has the {config.quota_by} {strangers[0]!r}; there are "
+            f"{', '.join(map(repr, sorted(there)))}"
+        )
 
 
 def verifiers_of(recipe: Recipe) -> tuple[Bound, ...]:

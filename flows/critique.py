@@ -6,9 +6,9 @@ from pathlib import Path
 
 import polars as pl
 
-from flows.decontaminate import CLEAN
 from flows.engines import budget, engine_for, identity, ledger_of
 from flows.progress import Meter
+from flows.prompt_tables import CLEAN
 from flows.recipe import Recipe
 from flows.rollout import STEPS_DIR
 from flows.sample import COMPLETIONS_DIR

@@ -14,8 +14,8 @@ from evaluators.best_of_n import curves, summary
 from evaluators.candidates import candidates
 from evaluators.metrics import auc, auc_within
 from evaluators.score_table import score_table
-from flows.decontaminate import CLEAN
 from flows.progress import Meter
+from flows.prompt_tables import CLEAN
 from flows.recipe import Recipe
 from flows.sample import COMPLETIONS_DIR
 from flows.stage import Outcome, Stage, Usage, require

@@ -7,8 +7,8 @@ from typing import Any
 
 import polars as pl
 
-from flows.decontaminate import CLEAN
 from flows.processbench import Marked, people_say
+from flows.prompt_tables import CLEAN
 from flows.quality import QUALITY_FILE, first_errors_of, label_files, measure_location
 from flows.recipe import ProcessBenchPrompts, Recipe
 from flows.stage import Outcome, Stage

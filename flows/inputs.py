@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flows.recipe import EvalSet, HubPrompts
+from flows.recipe import HubPrompts
 from store.errors import InputError
 from store.ids import content_id
 
@@ -20,7 +20,7 @@ def dotted(row: dict[str, Any], name: str, where: str) -> Any:
     return value
 
 
-def hub_rows(source: HubPrompts | EvalSet, instead: str) -> list[dict[str, Any]]:
+def hub_rows(source: HubPrompts, instead: str) -> list[dict[str, Any]]:
     """All rows of one split of a Hub dataset; `instead` is the override that names a local file."""
     import datasets
 

@@ -13,10 +13,10 @@ from typing import Any
 import polars as pl
 
 from flows.checks import templates
-from flows.decontaminate import CLEAN
 from flows.engines import budget, close_engines, engine_for, identity, ledger_of
 from flows.judge_modes import MODES, Mode
 from flows.progress import Meter, say
+from flows.prompt_tables import CLEAN
 from flows.recipe import JudgeStage, Recipe
 from flows.sample import COMPLETIONS_DIR
 from flows.stage import Outcome, Stage, Usage

@@ -39,6 +39,7 @@ class Made(NamedTuple):
     completions: pl.DataFrame
     labels: pl.DataFrame  # curation.evidence.LABELS
     verified: list[str]  # prompts to which a verifier applies
+    excluded: pl.DataFrame | None = None  # curation.candidates.EXCLUDED
 
 
 def settings(recipe: Recipe) -> dict[str, Any]:
@@ -112,15 +113,19 @@ def _codec(source: str) -> Codec:
 
 def _labelled(recipe: Recipe, made: Made) -> list[Paired]:
     tables = (made.prompts, made.completions, made.labels)
-    return [preference(*tables, _rule(recipe), trainer=_trainer(recipe))]
+    return [preference(*tables, _rule(recipe), trainer=_trainer(recipe), excluded=made.excluded)]
 
 
 def _undecided(recipe: Recipe, made: Made) -> list[Paired]:
     if not recipe.sample or not recipe.sample.worse_systems:
         return _labelled(recipe, made)
     scores = scores_from_variants(made.completions, recipe.sample.systems)
-    told: dict[str, Any] = {"labels": made.labels, "trainer": _trainer(recipe)}
+    told = _told(recipe, made)
     return [preference_scored(made.prompts, made.completions, scores, _rule(recipe), **told)]
+
+
+def _told(recipe: Recipe, made: Made) -> dict[str, Any]:
+    return {"labels": made.labels, "trainer": _trainer(recipe), "excluded": made.excluded}
 
 
 def _verified(run_dir: Path, recipe: Recipe, made: Made) -> list[Paired]:
@@ -133,7 +138,12 @@ def _verified(run_dir: Path, recipe: Recipe, made: Made) -> list[Paired]:
     mixed = mine.completions.filter(pl.col("completion_id").is_in(judged_otherwise))["prompt_id"]
     is_graded = ~pl.col("prompt_id").is_in(mixed.unique().to_list())
     graded = preference_scored(
-        made.prompts, mine.completions.filter(is_graded), scores, _rule(recipe), trainer=_trainer(recipe)
+        made.prompts,
+        mine.completions.filter(is_graded),
+        scores,
+        _rule(recipe),
+        trainer=_trainer(recipe),
+        excluded=made.excluded,
     )
     return [graded, *_labelled(recipe, mine._replace(completions=mine.completions.filter(~is_graded)))]
 
@@ -141,7 +151,7 @@ def _verified(run_dir: Path, recipe: Recipe, made: Made) -> list[Paired]:
 def _judged(run_dir: Path, recipe: Recipe, made: Made) -> list[Paired]:
     config, path = recipe.judge, opinions_file(recipe)
     assert config and path
-    told: dict[str, Any] = {"labels": made.labels, "trainer": _trainer(recipe)}
+    told = _told(recipe, made)
     mine = pl.col("prompt_id").is_in(made.completions["prompt_id"].unique().to_list())
     if config.mode == "pairwise":
         opinions = read_table(run_dir / path, PANEL).filter(mine)

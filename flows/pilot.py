@@ -9,9 +9,9 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from flows.decontaminate import CLEAN
 from flows.engines import engine_for
 from flows.progress import Meter
+from flows.prompt_tables import CLEAN
 from flows.recipe import Recipe
 from flows.rollout import drawing, pilot_file, pilot_verb, sampled_for, settings, strategy_of
 from flows.sample import COMPLETIONS_DIR

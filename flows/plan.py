@@ -17,13 +17,13 @@ from typing import Any
 
 import polars as pl
 
-from flows import constrain, decontaminate, prompts
+from flows import constrain, decontaminate, deduplicate, prompts, select
 from flows.checks import check_prompts
-from flows.decontaminate import CLEAN
 from flows.engines import close_engines, engine_for, identity, ledger_of
 from flows.plan_rollouts import Solution, expected_cost
 from flows.progress import duration, say
-from flows.recipe import JudgeStage, Recipe, RolloutStage
+from flows.prompt_tables import CLEAN
+from flows.recipe import AnnotateStage, JudgeStage, Recipe, RolloutStage
 from flows.rollout import pilot_verb, strategy_of, verb
 from flows.stage import Usage, perform_here, run_stages
 from labelers.rollouts.label import PILOT
@@ -70,7 +70,7 @@ def print_plan(run_dir: Path, recipe: Recipe) -> int:
     table = _clean_prompts(recipe)
     check_prompts(recipe, table)
     if not recipe.sample:
-        asks = [name for name in ("judge", "rollout", "critique") if getattr(recipe, name)]
+        asks = [name for name in ("annotate", "judge", "rollout", "critique") if getattr(recipe, name)]
         calls = f"what {' and '.join(asks)} will cost is not estimated" if asks else "no engine is called"
         say(f"plan: completions are recorded; {calls}")
         return 0
@@ -93,7 +93,12 @@ def _clean_prompts(recipe: Recipe) -> pl.DataFrame:
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
         manifest = Manifest.open(scratch)
+        unjudged = recipe.decontaminate.model_copy(update={"judge": None})  # its calls are not the plan's
+        undecided = {"annotate": None, "select": None} if recipe.annotate else {}
+        recipe = recipe.model_copy(update={"decontaminate": unjudged, **undecided})
         stages = [prompts.stage(recipe), decontaminate.stage(recipe)]
+        stages += [deduplicate.stage(recipe)] if recipe.deduplicate else []
+        stages += [select.stage(recipe)] if recipe.select else []
         stages += [constrain.stage(recipe)] if recipe.constrain else []
         for stage in stages:
             run_stages(scratch, recipe, [stage], manifest, perform_here)
@@ -161,12 +166,20 @@ def estimate(recipe: Recipe, table: pl.DataFrame, probe: Probe) -> list[Line]:
     train, test = (table.filter(pl.col("split") == split).height for split in ("train", "test"))
     samples = train * recipe.sample.n * len(recipe.sample.systems) + test * recipe.sample.n_test
     name = "sample (at most)" if recipe.sample.stop else "sample"
-    lines = [Line(name, samples, samples * probe.prompt_tokens, samples * probe.new_tokens)]
+    lines = [_annotate_line(recipe, recipe.annotate, table.height, probe)] if recipe.annotate else []
+    lines.append(Line(name, samples, samples * probe.prompt_tokens, samples * probe.new_tokens))
     if recipe.judge:
         lines += _judge_lines(recipe, recipe.judge, train, probe)
     if recipe.rollout:
         lines += _step_lines(recipe, recipe.rollout, train, probe)
     return lines
+
+
+def _annotate_line(recipe: Recipe, config: AnnotateStage, n_prompts: int, probe: Probe) -> Line:
+    """The lines below it are of all prompts: which ones `select` will keep is not known yet."""
+    calls = min(n_prompts, config.max_prompts or n_prompts) * (bool(config.topics) + config.quality)
+    timed = recipe.engines_of(config)[0] == recipe.engine
+    return Line("annotate", calls, calls * probe.prompt_tokens, calls * config.max_tokens, timed)
 
 
 def _judge_lines(recipe: Recipe, config: JudgeStage, train: int, probe: Probe) -> list[Line]:

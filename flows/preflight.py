@@ -8,9 +8,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from flows.checks import checker_of, templates, verifiers_of
+from flows.decontaminate import declarations
 from flows.judge import judge_names
 from flows.progress import say
-from flows.recipe import EvalSet, FilePrompts, Recipe, RolloutStage
+from flows.recipe import FilePrompts, Recipe, RolloutStage
 from labelers.judges.templates import load_template
 from samplers.engines import EngineConfig, open_engine
 from samplers.openai_engine import OpenAIEngine
@@ -23,8 +24,7 @@ def check_inputs(recipe: Recipe, run_dir: Path) -> None:
     """What takes no time: the files that the recipe names, and room for the run."""
     if isinstance(recipe.prompts, FilePrompts):
         _need_file(recipe.prompts.path, "prompts.path")
-    for i, eval_set in enumerate(recipe.decontaminate.against):
-        _check_eval_set(eval_set, f"decontaminate.against.{i}.path")
+    _check_eval_sets(recipe)
     verifiers_of(recipe)
     checker_of(recipe)
     if recipe.rollout:
@@ -56,17 +56,19 @@ def _check_server(recipe: Recipe, config: EngineConfig, engine: OpenAIEngine) ->
     """Can it do what only some servers can, where the recipe asks for that?"""
     if recipe.rollout and config in recipe.engines_of(recipe.rollout):
         engine.check_continues()
-    structured = recipe.judge and recipe.judge.structured and config in recipe.engines_of(recipe.judge)
-    if structured and not engine.continues:
-        say(
-            f"judge.structured: {config.model} is not known to be on a vLLM or SGLang server: nothing holds "
-            "its replies to a verdict; what cannot be read is counted as unparsed"
-        )
+    for name, section in (("judge", recipe.judge), ("annotate", recipe.annotate)):
+        structured = section and section.structured and config in recipe.engines_of(section)
+        if structured and not engine.continues:
+            say(
+                f"{name}.structured: {config.model} is not known to be on a vLLM or SGLang server: nothing "
+                "holds its replies to a verdict; what cannot be read is counted as unparsed"
+            )
 
 
 def _engines(recipe: Recipe) -> list[EngineConfig]:
     found = [recipe.engine] if recipe.engine else []
-    for section in (recipe.judge, recipe.rollout, recipe.critique):
+    sections = (recipe.annotate, recipe.judge, recipe.rollout, recipe.critique, recipe.decontaminate.judge)
+    for section in sections:
         found += recipe.engines_of(section) if section else []
     return list(dict.fromkeys(found))
 
@@ -87,13 +89,15 @@ def _need_file(path: str | None, key: str) -> None:
         raise InputError(f"{key}: there is no file {path}; correct it with --set {key}=FILE")
 
 
-def _check_eval_set(eval_set: EvalSet, key: str) -> None:
+def _check_eval_sets(recipe: Recipe) -> None:
     """A missing eval set stops the run: silence is not cleanliness."""
-    if eval_set.path is not None and not Path(eval_set.path).is_file():
-        raise InputError(
-            f"eval set {eval_set.name!r}: there is no file {eval_set.path}; correct it with "
-            f"--set {key}=FILE, or take the set out of decontaminate.against to run without that protection"
-        )
+    for one in declarations(recipe):
+        skipped = recipe.decontaminate.missing == "skip"
+        if one.path is not None and not Path(one.path).is_file() and not skipped:
+            raise InputError(
+                f"eval set {one.name!r}: there is no file {one.path}; correct its path in "
+                "decontaminate.against, or take the set out to run without that protection"
+            )
 
 
 def _need_model(model: str, revision: str | None, key: str) -> None:

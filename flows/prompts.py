@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from curation.splits import prompt_groups
 from flows import processbench
 from flows.checks import check_reference, settings_of, verifiers_of
 from flows.inputs import dotted, hub_rows
@@ -39,7 +40,7 @@ def stage(recipe: Recipe) -> Stage:
     source = recipe.prompts
     settings = source.model_dump() | {"seed": recipe.seed, "licence": recipe.licence}
     if not isinstance(source, FilePrompts | ProcessBenchPrompts):
-        return Stage("prompts", work, settings, outputs=(LOADED,), version=2)
+        return Stage("prompts", work, settings, outputs=(LOADED,), version=3)
     require(source.path is not None, f"recipe {recipe.name}: name your file: --set prompts.path=FILE")
     files = [str(source.path), *(source.golds if isinstance(source, ProcessBenchPrompts) else ())]
     paths = [Path(file).resolve() for file in files]
@@ -48,7 +49,7 @@ def stage(recipe: Recipe) -> Stage:
     settings["path"] = paths[0].name  # a moved file is the same file: its content is an input
     if len(paths) > 1:
         settings["golds"] = [path.name for path in paths[1:]]
-    return Stage("prompts", work, settings, inputs=tuple(map(str, paths)), outputs=(LOADED,), version=2)
+    return Stage("prompts", work, settings, inputs=tuple(map(str, paths)), outputs=(LOADED,), version=3)
 
 
 def work(run_dir: Path, recipe: Recipe, stage: Stage) -> Outcome:
@@ -210,16 +211,27 @@ def _select(
         account.reject("over_limit", len(chosen) - source.limit)
         chosen = chosen[: source.limit]
     name = source.dataset if isinstance(source, HubPrompts) else Path(str(source.path)).name
+    held_out = _held_out({i: by_id[i]["messages"] for i in chosen}, source.test_fraction, recipe.seed)
     return [
         by_id[prompt_id]
         | {
             "prompt_id": prompt_id,
-            "split": "test" if _share("test", recipe.seed, prompt_id) < source.test_fraction else "train",
+            "split": "test" if prompt_id in held_out else "train",
             "source": name,
             "licence": recipe.licence,
         }
         for prompt_id in chosen
     ]
+
+
+def _held_out(messages: dict[str, list[dict[str, str]]], fraction: float, seed: int) -> set[str]:
+    """The test prompts; near copies of one are test prompts, too, for none of them may be trained on."""
+    if not fraction:
+        return set()
+    columns = {"prompt_id": list(messages), "messages": list(messages.values())}
+    schema = {"prompt_id": PROMPTS["prompt_id"], "messages": PROMPTS["messages"]}
+    groups = prompt_groups(pl.DataFrame(columns, schema=schema))
+    return {i for i, group in groups.iter_rows() if _share("test", seed, group) < fraction}
 
 
 def _share(*parts: Any) -> float:

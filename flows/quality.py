@@ -15,7 +15,7 @@ import polars as pl
 from evaluators.metrics import ProcessBench, first_error, processbench, step_agreement
 from flows.consensus import AGREED_FILE
 from flows.critique import CRITIQUES_DIR
-from flows.decontaminate import CLEAN
+from flows.prompt_tables import CLEAN
 from flows.recipe import Recipe
 from flows.rollout import steps_dir
 from flows.search import SEARCHED_STEPS_DIR

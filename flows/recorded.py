@@ -8,8 +8,8 @@ from typing import Any
 import polars as pl
 
 from flows import processbench
-from flows.decontaminate import CLEAN
 from flows.inputs import dotted, recorded_completion
+from flows.prompt_tables import CLEAN
 from flows.recipe import FilePrompts, ProcessBenchPrompts, Recipe
 from flows.sample import COMPLETIONS_DIR
 from flows.stage import Outcome, Stage, require

@@ -13,9 +13,9 @@ from typing import Any
 import polars as pl
 
 from flows.checks import checker_of, policy_setting
-from flows.decontaminate import CLEAN
 from flows.engines import budget, engine_for, identity, ledger_of
 from flows.progress import Meter
+from flows.prompt_tables import CLEAN
 from flows.recipe import Recipe
 from flows.sample import COMPLETIONS_DIR
 from flows.stage import Outcome, Stage

@@ -14,12 +14,14 @@ from prefect import Flow, flow
 from prefect.artifacts import create_table_artifact
 
 from flows import (
+    annotate,
     build,
     card,
     consensus,
     constrain,
     critique,
     decontaminate,
+    deduplicate,
     evaluate,
     human_quality,
     judge,
@@ -29,14 +31,16 @@ from flows import (
     recorded,
     rollout,
     sample,
+    screen,
     search,
+    select,
     train,
     verify,
     vote,
 )
 from flows.checks import check_prompts
-from flows.decontaminate import CLEAN
 from flows.engines import allow_calls, close_engines
+from flows.prompt_tables import CLEAN
 from flows.recipe import Recipe, RolloutStage
 from flows.stage import Stage, forget_other_verbs, run_facts, run_stages
 from flows.tasks import run_wave
@@ -85,10 +89,19 @@ def chain(run_dir: Path, recipe: Recipe) -> Iterator[list[Stage]]:
     """Stages in order; each is planned when the ones before it are done, since it reads their outputs."""
     yield [prompts.stage(recipe)]
     yield [decontaminate.stage(recipe)]
+    if recipe.deduplicate:
+        yield [deduplicate.stage(recipe)]
+    if recipe.annotate:
+        yield [annotate.stage(recipe)]
+    if recipe.select:
+        yield [select.stage(recipe)]
     if recipe.constrain:
         yield [constrain.stage(recipe)]
     check_prompts(recipe, read_table(run_dir / CLEAN, PROMPTS))
+    close_engines(but=recipe.engine)  # those that judged prompts
     yield recorded.stages(run_dir, recipe) if recipe.recorded else sample.stages(run_dir, recipe)
+    if recipe.decontaminate.completions != "off":
+        yield [screen.stage(run_dir, recipe)]
     yield verify.stages(run_dir, recipe)
     if recipe.vote:
         yield [vote.stage(run_dir, recipe)]
@@ -127,7 +140,19 @@ def _step_labels(run_dir: Path, recipe: Recipe, config: RolloutStage) -> Iterato
 
 def _verbs(recipe: Recipe) -> set[str]:
     """The stages that this recipe has."""
-    optional = ("constrain", "recorded", "sample", "vote", "judge", "critique", "train", "evaluate")
+    optional = (
+        "deduplicate",
+        "annotate",
+        "select",
+        "constrain",
+        "recorded",
+        "sample",
+        "vote",
+        "judge",
+        "critique",
+        "train",
+        "evaluate",
+    )
     verbs = {"prompts", "decontaminate", "verify", "card"}
     verbs |= {verb for verb in optional if getattr(recipe, verb) is not None}
     if recipe.rollout:
@@ -141,6 +166,7 @@ def _verbs(recipe: Recipe) -> set[str]:
         "consensus": recipe.agrees,
         "quality": recipe.knows_steps,
         "score": recipe.evaluate is not None,
+        "screen": recipe.decontaminate.completions != "off",
     }
     return verbs | {verb for verb, wanted in named.items() if wanted}
 

@@ -8,9 +8,9 @@ from typing import Any
 import polars as pl
 
 from flows.checks import policy_setting
-from flows.decontaminate import CLEAN
 from flows.engines import budget, engine_for, identity, ledger_of
 from flows.progress import Meter
+from flows.prompt_tables import CLEAN
 from flows.recipe import Recipe
 from flows.stage import Outcome, Stage
 from labelers.adaptive import sample_until_clear

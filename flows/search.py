@@ -12,9 +12,9 @@ from typing import Any
 import polars as pl
 
 from flows.checks import checker_of, policy_setting
-from flows.decontaminate import CLEAN
 from flows.engines import budget, engine_for, identity, ledger_of
 from flows.progress import Meter
+from flows.prompt_tables import CLEAN
 from flows.recipe import Recipe
 from flows.rollout import STEPS_DIR, overruled, sampled_for
 from flows.sample import COMPLETIONS_DIR

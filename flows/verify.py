@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 from flows.checks import identity_of, settings_of, verifiers_of
-from flows.decontaminate import CLEAN
+from flows.prompt_tables import CLEAN
 from flows.recipe import Recipe
 from flows.sample import COMPLETIONS_DIR
 from flows.stage import Outcome, Stage

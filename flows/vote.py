@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from flows.checks import policy_setting
-from flows.decontaminate import CLEAN
+from flows.prompt_tables import CLEAN
 from flows.recipe import Recipe
 from flows.sample import COMPLETIONS_DIR
 from flows.stage import Outcome, Stage

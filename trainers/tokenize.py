@@ -130,8 +130,9 @@ class Codec:
             )
 
     def forget(self) -> None:
-        """Gives back the memory of the segments once their conversations are encoded."""
+        """Gives back the memory of the texts that were encoded."""
         self._segments.clear()
+        self._frames.clear()
 
     def _segment(self, text: str) -> Ids:
         if text not in self._segments:

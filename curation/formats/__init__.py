@@ -2,18 +2,19 @@
 
     table        formats
     preference   trl-preference (four forms; OpenRLHF, NeMo-RL and others use the same columns), trl-margin,
-                 helpsteer2-preference, helpsteer3
-    ranking      nemo-ranked, scored-rollouts
-    outcome      trl-unpaired, rollouts
-    stepwise     trl-stepwise, math-shepherd, openrlhf-steps, openrlhf-steps-soft, rlhflow-steps,
-                 math-aps, prm800k-positive, -negative, -drop, -class (what a neutral rating means)
+                 rewardbench, rlhflow-pairs, rlhflow-judged-pairs, helpsteer2-preference, helpsteer3
+    ranking      nemo-ranked, scored-rollouts, rewardbench2
+    outcome      trl-unpaired, rollouts, rlhflow-outcome
+    stepwise     trl-stepwise, math-shepherd, openrlhf-steps, openrlhf-steps-soft, rlhflow-steps, math-aps,
+                 processbench, prm800k-positive, -negative, -drop, -class (what a neutral rating means)
     attributes   helpsteer, nemo-attributes
 
 The tables' own names are formats too. Ids are hashes of the content, so reading the same rows twice gives the
 same ids. A row that cannot be read or written is rejected by name and counted, and so is one that the format
 has no way to say (a tie where every row is a choice); nothing is guessed. What is left out of a row that is
-kept (one completion of many, a column that the format has no place for) is counted too. The evidence of
-labels, their method and the ids are not among it: they are made anew.
+kept (one completion of many, a column that the format or the table has no place for) is counted too. The
+evidence of labels, their method and the ids are not among it: they are made anew. `curation.formats.losses`
+lists what each format cannot hold.
 """
 
 from __future__ import annotations
@@ -29,19 +30,24 @@ import polars as pl
 from curation.formats import (
     annotated,
     attributes,
+    benchmarks,
     rankings,
+    rlhflow,
     search,
     steps,
     trl,
 )
-from curation.formats.files import check_target, stream_rows, write_rows
+from curation.formats.files import check_source, check_target, write_rows
 from curation.formats.rows import Format, Parts, Row, Unreadable
 from curation.formats.tables import TABLES
 from store.accounting import Account
 from store.errors import InputError
+from store.inputs import stream_rows
 
 FORMATS: dict[str, Format] = {
     **trl.FORMATS,
+    **benchmarks.FORMATS,
+    **rlhflow.FORMATS,
     **steps.FORMATS,
     **search.FORMATS,
     **annotated.FORMATS,
@@ -49,6 +55,7 @@ FORMATS: dict[str, Format] = {
     **attributes.FORMATS,
     **TABLES,
 }
+MAX_NAMES, MAX_LETTERS = 32, 64  # of columns counted by name: rows may bring any number of any length
 BROKEN = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)  # of rows of another shape
 
 
@@ -72,6 +79,13 @@ class RowAccount(Account):
     def leave_out(self, what: str) -> None:
         self.left_out[what] = self.left_out.get(what, 0) + 1
 
+    def leave_out_column(self, name: str, value: Any) -> None:
+        """Only if it holds anything; names come from files, so they are made fit to be shown."""
+        if _holds(value):
+            shown = name[:MAX_LETTERS] if name.isprintable() else ascii(name[:MAX_LETTERS])
+            known = shown in self.left_out or len(self.left_out) < MAX_NAMES
+            self.leave_out(shown if known else "columns of other names")
+
     def line(self) -> str:
         parts = [super().line()]
         if self.first:
@@ -87,6 +101,12 @@ def read_format(name: str, rows: Iterable[Row]) -> tuple[pl.DataFrame, RowAccoun
     found = list(_reading(form, lambda: iter(given), account))
     account.close()
     return pl.DataFrame(found, schema=form.schema), account
+
+
+def stream_format(name: str, source: Path, account: RowAccount) -> Iterator[Row]:
+    """Rows of the format's table as the file is read; the account is whole, not closed, when they end."""
+    check_source(source)
+    return _reading(choose_format(name), lambda: stream_rows(source), account)
 
 
 def write_format(name: str, frame: pl.DataFrame) -> tuple[list[Row], RowAccount]:
@@ -108,7 +128,7 @@ def convert(source: Path, target: Path, read_as: str, write_as: str) -> list[Row
         raise InputError(f"{read_as} holds {reader.table} rows; they can be written as {', '.join(same)}")
     check_target(target, write_as in TABLES)
     reading, writing = RowAccount(f"read {read_as}", 0), RowAccount(f"write {write_as}", 0)
-    rows = _writing(writer, _reading(reader, lambda: stream_rows(source), reading), writing)
+    rows = _writing(writer, stream_format(read_as, source, reading), writing)
     first = next(rows, None)
     if first is None:
         raise InputError(f"{source}: no row is left; {reading.line()}; {writing.line()}")
@@ -138,8 +158,14 @@ def _reading(form: Format, again: Callable[[], Iterator[Row]], account: RowAccou
             continue
         for what in left_out:
             account.leave_out(what)
+        for column in _not_read(form, row):
+            account.leave_out_column(column, row[column])
         account.keep()
         yield from found
+
+
+def _not_read(form: Format, row: Row) -> list[str]:
+    return [] if form.columns is None else [name for name in row if name not in form.columns]
 
 
 def _read(form: Format, row: Row) -> Parts:
@@ -197,9 +223,16 @@ def _writing(form: Format, rows: Iterable[Row], account: RowAccount) -> Iterator
                 account.keep()
         if isinstance(whole, Unreadable) or not usable:
             continue
-        for name in (name for row in usable for name in form.loses if _holds(row.get(name))):
-            account.leave_out(name)
+        for row in usable:
+            for name in _not_written(form, row):
+                account.leave_out_column(name, row.get(name))
         yield whole
+
+
+def _not_written(form: Format, row: Row) -> Iterable[str]:
+    """Of a table of attributes, every column that is not among those of the format is lost, too."""
+    is_closed = form.table == "attributes" and form.columns is not None
+    return [name for name in row if name not in form.schema] if is_closed else form.loses
 
 
 def _write(form: Format, rows: list[Row]) -> Row | Unreadable:

@@ -38,13 +38,20 @@ from store.tables import RATED_STEPWISE, STEPWISE
 Neutral = Literal["positive", "negative", "drop", "class"]
 Path = list[tuple[str, int]]  # steps with their ratings
 
+SCREENING = ("quality_control", "initial_screening")
+_ALTERS: dict[Neutral, str] = {
+    "positive": "a step rated 0 becomes right",
+    "negative": "a step rated 0 becomes wrong",
+    "drop": "a solution ends before a step rated 0",
+    "class": "",
+}
 _LABEL: dict[Neutral, bool | None] = {"positive": True, "negative": False, "class": None}
 
 
 def read_prm800k(row: Row, neutral: Neutral) -> list[Row]:
     """{question, label}: the solution, and each alternative to one of its steps."""
     # Quality control and screening rows repeat questions whose answers the annotators were tested on.
-    for flag in ("quality_control", "initial_screening"):
+    for flag in SCREENING:
         if row.get(f"is_{flag}_question"):
             raise Unreadable(flag)
     finish = row["label"]["finish_reason"]
@@ -105,7 +112,16 @@ def _format(neutral: Neutral) -> Format:
     read: Callable[[Row], list[Row]] = partial(read_prm800k, neutral=neutral)
     schema = RATED_STEPWISE if neutral == "class" else STEPWISE
     return Format(
-        "stepwise", schema, read, one_row(write_prm800k), distinct=True, loses=("values", "confidences")
+        "stepwise",
+        schema,
+        read,
+        one_row(write_prm800k),
+        columns=("question", "label", *(f"is_{flag}_question" for flag in SCREENING)),
+        unread=("labeler", "timestamp", "generation"),
+        loses=("values", "confidences"),
+        refuses=("undecided_step", "prompt_is_a_conversation", "step_does_not_end_its_line"),
+        alters=_ALTERS[neutral],
+        distinct=True,
     )
 
 

@@ -165,11 +165,44 @@ def _text(messages: Messages) -> str:
     )
 
 
+MARKS, ENDS = "text_holds_the_marks_of_the_format", "prompt_does_not_begin_and_end_with_the_user"
+STRENGTH = ("margin_is_no_strength", "soft_preference", "rejected_is_preferred")  # a tie has the strength 0
+
 FORMATS = {
-    "helpsteer": Format("attributes", attributes_table(HELPSTEER), read_helpsteer, one_row(write_helpsteer)),
-    "helpsteer2-preference": Format(
-        "preference", PREFERENCE, read_helpsteer2_preference, one_row(write_helpsteer2_preference)
+    "helpsteer": Format(
+        "attributes",
+        attributes_table(HELPSTEER),
+        read_helpsteer,
+        one_row(write_helpsteer),
+        columns=("prompt", "response", *HELPSTEER),
+        refuses=("attribute_missing", ENDS, MARKS),
     ),
-    "helpsteer3": Format("preference", PREFERENCE, read_helpsteer3, one_row(write_helpsteer3)),
-    "nemo-attributes": Format("attributes", attributes_table(NEMO), read_nemo, one_row(write_nemo)),
+    "helpsteer2-preference": Format(
+        "preference",
+        PREFERENCE,
+        read_helpsteer2_preference,
+        one_row(write_helpsteer2_preference),
+        columns=("prompt", "response_1", "response_2", "preference_strength"),
+        unread=("split", "preference_statement", "preference_elaboration", "all_preferences_unprocessed"),
+        refuses=(*STRENGTH, ENDS, MARKS),
+        alters="the better response is always the second",
+    ),
+    "helpsteer3": Format(
+        "preference",
+        PREFERENCE,
+        read_helpsteer3,
+        one_row(write_helpsteer3),
+        columns=("context", "response1", "response2", "overall_preference"),
+        unread=("domain", "language", "individual_preference"),
+        refuses=STRENGTH,
+        alters="the better response is always the second",
+    ),
+    "nemo-attributes": Format(
+        "attributes",
+        attributes_table(NEMO),
+        read_nemo,
+        one_row(write_nemo),
+        columns=("text", "label"),
+        refuses=("none_of_the_nine_attributes", MARKS),
+    ),
 }

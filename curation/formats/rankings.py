@@ -27,12 +27,12 @@ from store.tables import OUTCOME, RANKING
 def read_nemo(row: Row) -> Parts:
     """{context, completions: [{rank, completion}]}: the lowest rank is the best, equal ranks are a tie."""
     ranked = [(one["completion"], one["rank"]) for one in row["completions"]]
-    return _ranking(row["context"], ranked, -1.0, "rank_is_no_number")
+    return ranking_of(row["context"], ranked, -1.0, "rank_is_no_number")
 
 
 def write_nemo(row: Row) -> Row:
     """Ranks 0, 1, 2, …; how far apart the scores are is lost."""
-    scores = _scores(row)
+    scores = scores_of(row)
     distinct = sorted(set(scores), reverse=True)
     completions = [
         {"rank": distinct.index(score), "completion": [{"role": "assistant", "content": text}]}
@@ -67,18 +67,18 @@ def write_rollouts(rows: list[Row]) -> Row:
 
 def read_scored_rollouts(row: Row) -> Parts:
     """The same rows with rewards of any size, which rank the completions."""
-    return _ranking(row["prompt"], _rewarded(row), 1.0, "reward_is_no_number")
+    return ranking_of(row["prompt"], _rewarded(row), 1.0, "reward_is_no_number")
 
 
 def write_scored_rollouts(row: Row) -> Row:
     return {
         "prompt": plain_prompt(row["prompt"]),
         "completions": row["completions"],
-        "rewards": _scores(row),
+        "rewards": scores_of(row),
     }
 
 
-def _ranking(prompt: Any, scored: list[tuple[Any, Any]], sign: float, problem: str) -> Parts:
+def ranking_of(prompt: Any, scored: list[tuple[Any, Any]], sign: float, problem: str) -> Parts:
     """The ranking of the completions that can be used, and the problems of the others. A repeated one is
     taken once, and not at all where its scores differ."""
     left_out: list[Row | Unreadable] = []
@@ -99,7 +99,7 @@ def _ranking(prompt: Any, scored: list[tuple[Any, Any]], sign: float, problem: s
     ]
 
 
-def _scores(row: Row) -> list[float]:
+def scores_of(row: Row) -> list[float]:
     if len(row["scores"]) != len(row["completions"]):
         raise Unreadable("scores_differ_from_completions")
     return [to_number(score, "score_is_no_number") for score in row["scores"]]
@@ -112,7 +112,32 @@ def _rewarded(row: Row) -> list[tuple[str, Any]]:
 
 
 FORMATS = {
-    "nemo-ranked": Format("ranking", RANKING, read_nemo, one_row(write_nemo), loses=("scores",)),
-    "rollouts": Format("outcome", OUTCOME, read_rollouts, write_rollouts, by_prompt=True),
-    "scored-rollouts": Format("ranking", RANKING, read_scored_rollouts, one_row(write_scored_rollouts)),
+    "nemo-ranked": Format(
+        "ranking",
+        RANKING,
+        read_nemo,
+        one_row(write_nemo),
+        columns=("context", "completions"),
+        unread=("task_name",),
+        loses=("scores",),
+        refuses=("score_is_no_number", "scores_differ_from_completions"),
+        alters="scores become ranks: 0 for the best, -1 for the next, …",
+    ),
+    "rollouts": Format(
+        "outcome",
+        OUTCOME,
+        read_rollouts,
+        write_rollouts,
+        columns=("prompt", "completions", "rewards"),
+        refuses=("no_label", "prompt_is_a_conversation"),
+        by_prompt=True,
+    ),
+    "scored-rollouts": Format(
+        "ranking",
+        RANKING,
+        read_scored_rollouts,
+        one_row(write_scored_rollouts),
+        columns=("prompt", "completions", "rewards"),
+        refuses=("score_is_no_number", "scores_differ_from_completions", "prompt_is_a_conversation"),
+    ),
 }

@@ -18,6 +18,7 @@ Messages = list[dict[str, str]]
 EVIDENCE = "given"  # of labels that came with the file
 SOFT = ("values", "confidences", "ratings")  # of steps, in formats of right and wrong
 HARD = ("labels", "confidences", "ratings")  # in formats of values
+NOT_A_CHOICE = ("tie", "soft_preference", "rejected_is_preferred")  # refused by formats of choices
 STEP_END = "\n"  # TRL's default step separator: the trainer adds it after every step
 
 
@@ -34,15 +35,24 @@ class Format:
     that had to be left out; `write` gives one row of the format for table rows. Both raise Unreadable where
     nothing can be done. `write` gets a single table row, or where `by_prompt` is set all neighbouring ones of
     a prompt. With `distinct`, a completion is read once, and not at all where its copies have different
-    labels. `loses` are columns of the table that the format has no place for."""
+    labels.
+
+    The rest says what does not survive: `columns` are those that `read` looks at (any other that holds
+    something is counted as left out; None: all are read), `unread` the columns of published rows among the
+    others, `loses` columns of the table that the format has no place for, `refuses` what `write` may reject a
+    row for, `alters` what comes back changed when written rows are read again."""
 
     table: str
     schema: pl.Schema
     read: Callable[[Row], Parts]
     write: Callable[[list[Row]], Row]
+    columns: tuple[str, ...] | None
+    unread: tuple[str, ...] = ()
+    loses: tuple[str, ...] = ()
+    refuses: tuple[str, ...] = ()
+    alters: str = ""
     by_prompt: bool = False
     distinct: bool = False
-    loses: tuple[str, ...] = ()
 
 
 def one_row(write: Callable[[Row], Row]) -> Callable[[list[Row]], Row]:

@@ -76,5 +76,16 @@ def _values(row: Row) -> dict[str, float]:
 
 
 FORMATS = {
-    "math-aps": Format("stepwise", STEPWISE, read_math_aps, write_math_aps, by_prompt=True, loses=HARD)
+    "math-aps": Format(
+        "stepwise",
+        STEPWISE,
+        read_math_aps,
+        write_math_aps,
+        columns=("question", "reasoning_steps"),
+        unread=("final_answer", "question_id"),
+        loses=HARD,
+        refuses=("step_without_a_value", "prefix_with_two_values", "prompt_is_a_conversation"),
+        alters="a step is right where its value is above 0",
+        by_prompt=True,
+    )
 }

@@ -9,6 +9,7 @@ missing); they are rejected by name, never repaired by guessing.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from curation.formats.rows import (
     HARD,
@@ -30,7 +31,7 @@ from store.tables import STEPWISE
 
 TAG = "ки"  # Math-Shepherd's step tag: a word its base model never meets in English text
 THRESHOLD = 0.5  # a step of a soft label above it is right
-_FIRST_STEP = re.compile(r"\bstep 1\s*:", re.IGNORECASE)
+FIRST_STEP = re.compile(r"\bstep 1\s*:", re.IGNORECASE)
 _STEP = re.compile(r"step (\d+)\s*:", re.IGNORECASE)
 
 
@@ -91,7 +92,7 @@ def read_rlhflow(row: Row) -> list[Row]:
     if not set(marks) <= {"+", "-"}:
         raise Unreadable("turn_without_a_mark")
     said = [turn["content"] for turn in turns[0::2]]
-    question, first = _question_and_step(said[0])
+    question, first = question_and_step(said[0])
     return [_row(question, [first, *said[1:]], [mark == "+" for mark in marks], "rlhflow")]
 
 
@@ -116,13 +117,13 @@ def _untagged(text: str) -> tuple[str, list[str]]:
         raise Unreadable("no_step_tag")
     if rest.strip():
         raise Unreadable("text_after_last_tag")
-    question, first = _question_and_step(tagged[0])
+    question, first = question_and_step(tagged[0])
     steps = [first, *tagged[1:]]
     return question, [step.removeprefix("\n").removesuffix(" ") for step in steps]
 
 
-def _question_and_step(text: str) -> tuple[str, str]:
-    found = _FIRST_STEP.search(text)
+def question_and_step(text: str) -> tuple[str, str]:
+    found = FIRST_STEP.search(text)
     question = text[: found.start()].removesuffix(" ") if found else ""
     if not found or not question.strip():
         raise Unreadable("no_question_before_step_1")
@@ -132,7 +133,7 @@ def _question_and_step(text: str) -> tuple[str, str]:
 def _numbered(row: Row) -> tuple[str, list[str]]:
     """Question and numbered steps; numbers that the steps have must be those that the format would give."""
     question, steps = plain_prompt(row["prompt"]), without_ends(row["completions"])
-    if any(TAG in text for text in (question, *steps)) or _FIRST_STEP.search(question):
+    if any(TAG in text for text in (question, *steps)) or FIRST_STEP.search(question):
         raise Unreadable("text_holds_the_marks_of_the_format")
     found = [_STEP.match(step) for step in steps]
     if not any(found):
@@ -151,13 +152,27 @@ def _tagged(question: str, steps: list[str], marks: list[str]) -> str:
     return f"{question} " + "\n".join(lines)
 
 
+def _format(
+    read: Callable[[Row], list[Row]], write: Callable[[Row], Row], *columns: str, unread: tuple[str, ...] = ()
+) -> Format:
+    soft = write is write_openrlhf_soft
+    refuses = (
+        "step_without_a_value" if soft else "undecided_step",
+        "prompt_is_a_conversation",
+        "step_does_not_end_its_line",
+        "steps_numbered_otherwise",
+        "text_holds_the_marks_of_the_format",
+    )
+    alters = 'steps without "Step 1:", "Step 2:", … get it in front'
+    if soft:
+        alters += f"; a step is right where its value is above {THRESHOLD}"
+    loses = HARD if soft else SOFT
+    return Format("stepwise", STEPWISE, read, one_row(write), columns, unread, loses, refuses, alters)
+
+
 FORMATS = {
-    "math-shepherd": Format(
-        "stepwise", STEPWISE, read_math_shepherd, one_row(write_math_shepherd), loses=SOFT
-    ),
-    "openrlhf-steps": Format("stepwise", STEPWISE, read_openrlhf, one_row(write_openrlhf), loses=SOFT),
-    "openrlhf-steps-soft": Format(
-        "stepwise", STEPWISE, read_openrlhf, one_row(write_openrlhf_soft), loses=HARD
-    ),
-    "rlhflow-steps": Format("stepwise", STEPWISE, read_rlhflow, one_row(write_rlhflow), loses=SOFT),
+    "math-shepherd": _format(read_math_shepherd, write_math_shepherd, "input", "label", unread=("task",)),
+    "openrlhf-steps": _format(read_openrlhf, write_openrlhf, "input", "value"),
+    "openrlhf-steps-soft": _format(read_openrlhf, write_openrlhf_soft, "input", "value"),
+    "rlhflow-steps": _format(read_rlhflow, write_rlhflow, "conversations"),
 }

@@ -35,9 +35,11 @@ def _table(table: str, schema: pl.Schema, *needed: str) -> Format:
             if row.get(name) is not None and len(row[name]) != len(row["completions"]):
                 raise Unreadable(f"{name}_differ_from_completions")
         ids = {"prompt_id": row.get("prompt_id") or content_id(checked["prompt"])}
-        return [dict.fromkeys(schema) | row | checked | ids]
+        kept = row if columns is None else {name: row[name] for name in columns if name in row}
+        return [dict.fromkeys(schema) | kept | checked | ids]
 
-    return Format(table, schema, read, one_row(dict))
+    columns = None if table == "attributes" else (*schema, "ratings")  # any other is a scale there
+    return Format(table, schema, read, one_row(dict), columns)
 
 
 def _optional(check: Callable[[Any], Any]) -> Callable[[Any], Any]:

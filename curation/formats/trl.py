@@ -10,6 +10,7 @@ from os.path import commonprefix
 
 from curation.formats.rows import (
     EVIDENCE,
+    NOT_A_CHOICE,
     SOFT,
     Format,
     Messages,
@@ -118,11 +119,43 @@ def _shared_turns(chosen: Messages, rejected: Messages) -> int:
     return next((i for i, equal in enumerate(same) if not equal), min(len(chosen), len(rejected)))
 
 
+PAIR = ("prompt", "chosen", "rejected", "margin", "tools")
+
 FORMATS = {
     "trl-preference": Format(
-        "preference", PREFERENCE, read_preference, one_row(write_preference), loses=("margin",)
+        "preference",
+        PREFERENCE,
+        read_preference,
+        one_row(write_preference),
+        columns=PAIR,
+        unread=("chat_template_kwargs",),
+        loses=("margin",),
+        refuses=NOT_A_CHOICE,
     ),
-    "trl-margin": Format("preference", PREFERENCE, read_preference, one_row(write_margin)),
-    "trl-unpaired": Format("outcome", OUTCOME, read_unpaired, one_row(write_unpaired)),
-    "trl-stepwise": Format("stepwise", STEPWISE, read_stepwise, one_row(write_stepwise), loses=SOFT),
+    "trl-margin": Format(
+        "preference",
+        PREFERENCE,
+        read_preference,
+        one_row(write_margin),
+        columns=PAIR,
+        unread=("chat_template_kwargs",),
+        refuses=(*NOT_A_CHOICE, "no_margin"),
+    ),
+    "trl-unpaired": Format(
+        "outcome",
+        OUTCOME,
+        read_unpaired,
+        one_row(write_unpaired),
+        columns=("prompt", "completion", "label"),
+        refuses=("no_label",),
+    ),
+    "trl-stepwise": Format(
+        "stepwise",
+        STEPWISE,
+        read_stepwise,
+        one_row(write_stepwise),
+        columns=("prompt", "completions", "labels"),
+        loses=SOFT,
+        refuses=("undecided_step", "prompt_is_a_conversation", "step_does_not_end_its_line"),
+    ),
 }

@@ -25,6 +25,7 @@ _UNSPACED = (  # scripts that put no space between words: each character is take
     *(range(0x3040, 0x3100), range(0x3400, 0x4DC0), range(0x4E00, 0xA000), range(0xF900, 0xFB00)),
 )
 _APOSTROPHES = frozenset("'`´ʹʼʻ‘’‛′＇")
+_OPERATORS = frozenset("+-*/=<>^")  # and those that Unicode calls mathematical
 _INVISIBLE = frozenset(
     "\u00ad\u034f\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u2060\u2061\u2062\u2063\u2064\ufeff"
 )
@@ -72,6 +73,12 @@ def folded() -> Alphabet:
 
 
 @cache
+def operators() -> Alphabet:
+    """`folded`, but "3 - x" are not the words of "3 + x": every operator is a word."""
+    return _alphabet("operators", _operators_kind, _base_letters, digits_apart=True)
+
+
+@cache
 def spaced() -> Alphabet:
     """White space separates and case is folded, nothing else: the rule of s1 and open-r1."""
     return _alphabet("spaced", _spaced_kind, str.lower, digits_apart=False)
@@ -113,8 +120,13 @@ def _folded_kind(character: str) -> int:
     return LETTER if base.isalpha() else SEPARATOR
 
 
+def _operators_kind(character: str) -> int:
+    is_operator = character in _OPERATORS or unicodedata.category(character) == "Sm"
+    return SINGLE if is_operator else _folded_kind(character)
+
+
 def _base_letters(character: str) -> str:
-    parts = unicodedata.normalize("NFKD", character.casefold())
+    parts = unicodedata.normalize("NFKD", character.casefold()).replace("\N{MINUS SIGN}", "-")
     kept = "".join(c for c in parts if not unicodedata.combining(c))
     if character.isdigit() or character.isdecimal():
         return str(unicodedata.digit(character))

@@ -46,7 +46,7 @@ def texts_of(texts: Iterable[str]) -> Texts:
     parts = [text.encode("utf-8", "surrogatepass") for text in texts]
     offsets = np.zeros(len(parts) + 1, np.int64)
     np.cumsum([len(part) for part in parts], out=offsets[1:])
-    return Texts(np.frombuffer(b"".join(parts), np.uint8), offsets)
+    return _fixed(Texts(np.frombuffer(b"".join(parts), np.uint8), offsets))
 
 
 def texts_of_arrow(array: Any) -> Texts:
@@ -64,14 +64,21 @@ def texts_of_arrow(array: Any) -> Texts:
     _, offsets, data = array.buffers()
     places = np.frombuffer(offsets, np.int64)[array.offset : array.offset + len(array) + 1]
     nothing = np.zeros(0, np.uint8)
-    return Texts(np.frombuffer(data, np.uint8) if data else nothing, places)
+    return _fixed(Texts(np.frombuffer(data, np.uint8) if data else nothing, places))
+
+
+def _fixed(texts: Texts) -> Texts:
+    """Read-only views: Numba compiles anew for arrays that may be written to."""
+    data, offsets = texts.data.view(), texts.offsets.view()
+    data.flags.writeable = offsets.flags.writeable = False
+    return Texts(data, offsets)
 
 
 def split_words(texts: Texts, alphabet: Alphabet | None = None, masked: bool = False) -> Words:
     """The words of every text; `masked`: all numbers are one word. Default alphabet: `folded()`."""
     from curation.words.kernels import split_texts
 
-    return Words(*split_texts(texts.data, texts.offsets, (alphabet or folded()).tables, masked))
+    return Words(*split_texts(*_fixed(texts), (alphabet or folded()).tables, masked))
 
 
 def grams_of(words: Words, n: int) -> Grams:

@@ -9,13 +9,12 @@ from flows.recipe.completions import (
     VerifyStage,
     VoteStage,
 )
+from flows.recipe.decontaminate import OWN_TEST, AgainstSet, DecontaminateStage, ParaphraseJudge
+from flows.recipe.deduplicate import DeduplicateStage
 from flows.recipe.labels import CritiqueStage, Gate, JudgeStage, RolloutStage, Tree
 from flows.recipe.load import RECIPES, load_recipe, recipe_names, recipe_path, validate_recipe
 from flows.recipe.prompts import (
-    OWN_TEST,
     ConstrainStage,
-    DecontaminateStage,
-    EvalSet,
     FilePrompts,
     HubPrompts,
     ProcessBenchPrompts,
@@ -24,23 +23,28 @@ from flows.recipe.prompts import (
     WorldPrompts,
 )
 from flows.recipe.section import Section
-from flows.recipe.sets import BuildStage, EvaluateStage, TrainStage
+from flows.recipe.select import AnnotateStage, SelectStage
+from flows.recipe.sets import BuildStage, CompletionFilters, EvaluateStage, TrainStage
 from flows.recipe.whole import Recipe
 
 __all__ = [
     "OWN_TEST",
     "RECIPES",
+    "AgainstSet",
+    "AnnotateStage",
     "AnswerPolicy",
     "BuildStage",
+    "CompletionFilters",
     "ConstrainStage",
     "CritiqueStage",
     "DecontaminateStage",
-    "EvalSet",
+    "DeduplicateStage",
     "EvaluateStage",
     "FilePrompts",
     "Gate",
     "HubPrompts",
     "JudgeStage",
+    "ParaphraseJudge",
     "ProcessBenchPrompts",
     "Prompts",
     "Recipe",
@@ -49,6 +53,7 @@ __all__ = [
     "RowFields",
     "SampleStage",
     "Section",
+    "SelectStage",
     "StopRule",
     "TrainStage",
     "Tree",

@@ -1,10 +1,10 @@
-"""Sections about prompts: where they come from, what they must not touch, what is appended to them."""
+"""Sections about prompts: where they come from, and what is appended to them."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from flows.recipe.section import Section
 
@@ -97,41 +97,3 @@ class ConstrainStage(Section):
     suites: list[Literal["ifeval", "ifeval-train"]] = Field(
         ["ifeval", "ifeval-train"], min_length=1, description="where they are drawn from"
     )
-
-
-class EvalSet(Section):
-    """A named evaluation set that no training prompt may touch: a local file or a Hub dataset."""
-
-    name: str
-    path: str | None = Field(None, description="local file")
-    dataset: str | None = Field(None, description="or a Hub repository")
-    config: str | None = None
-    split: str = "test"
-    revision: str | None = None
-    field: str = Field("prompt", description="field that holds the question")
-
-    @model_validator(mode="after")
-    def _one_place(self) -> EvalSet:
-        if (self.path is None) == (self.dataset is None):
-            raise ValueError(f"eval set {self.name!r}: give exactly one of path and dataset")
-        return self
-
-
-OWN_TEST = "test split of this run"  # the eval set that a run's own test prompts make
-
-
-class DecontaminateStage(Section):
-    """Drop training prompts that touch an evaluation set. The run's own test prompts always count as one."""
-
-    against: list[EvalSet] = []
-    ngram: int = Field(5, ge=3, le=13, description="words in an n-gram")
-    threshold: float = Field(
-        0.6, gt=0, le=1, description="share of a long eval text's n-grams that makes a hit"
-    )
-
-    @model_validator(mode="after")
-    def _distinct_names(self) -> DecontaminateStage:
-        names = [eval_set.name for eval_set in self.against]
-        if len({*names, OWN_TEST}) <= len(names):
-            raise ValueError(f"eval sets need names of their own, other than {OWN_TEST!r}; given: {names}")
-        return self

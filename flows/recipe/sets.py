@@ -9,6 +9,31 @@ from pydantic import Field, model_validator
 from flows.recipe.section import Section
 
 
+class CompletionFilters(Section):
+    """Which completions the sets are built without. They stay in the tables: votes, pass rates and rollouts
+    are estimates over all samples."""
+
+    refusals: Literal["keep", "drop"] = "keep"
+    min_words: int | None = Field(None, ge=1, description="words of a completion at least")
+    max_words: int | None = Field(None, ge=1, description="words of a completion at most")
+    min_pass_rate: float | None = Field(
+        None, ge=0, le=1, description="prompts with a smaller share of right completions are too hard"
+    )
+    max_pass_rate: float | None = Field(
+        None, ge=0, le=1, description="prompts with a larger share of right completions are too easy"
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> CompletionFilters:
+        for name, low, high in (
+            ("words", self.min_words, self.max_words),
+            ("pass_rate", self.min_pass_rate, self.max_pass_rate),
+        ):
+            if low is not None and high is not None and low > high:
+                raise ValueError(f"min_{name} {low} is above max_{name} {high}")
+        return self
+
+
 class BuildStage(Section):
     """Labels to training sets."""
 
@@ -34,6 +59,15 @@ class BuildStage(Section):
     )
     heldout_fraction: float = Field(0.1, ge=0, lt=1, description="share of prompts in each set's test split")
     truncate_after_error: bool = Field(False, description="drop the steps after a solution's first wrong one")
+    filters: CompletionFilters = CompletionFilters()
+    completions_per_prompt: int | None = Field(
+        None, ge=1, description="of ranking, outcome and stepwise sets; right and wrong ones in turn"
+    )
+    max_imbalance: float | None = Field(
+        None,
+        ge=1,
+        description="outcome, stepwise: labels of the commoner kind for each of the other, at most",
+    )
 
 
 class LoraOptions(Section):

@@ -12,12 +12,17 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from flows.recipe.completions import RecordedStage, SampleStage, VerifyStage, VoteStage
+from flows.recipe.decontaminate import DecontaminateStage, ParaphraseJudge
+from flows.recipe.deduplicate import DeduplicateStage
 from flows.recipe.labels import CritiqueStage, JudgeStage, RolloutStage
-from flows.recipe.prompts import ConstrainStage, DecontaminateStage, Prompts
+from flows.recipe.prompts import ConstrainStage, Prompts
 from flows.recipe.section import Section
+from flows.recipe.select import AnnotateStage, SelectStage
 from flows.recipe.sets import BuildStage, EvaluateStage, TrainStage
 from labelers.segment import NEWLINE, Split
 from samplers.engines import EngineConfig
+
+AsksEngine = JudgeStage | RolloutStage | CritiqueStage | ParaphraseJudge | AnnotateStage
 
 
 class Recipe(Section):
@@ -40,6 +45,9 @@ class Recipe(Section):
     engine: EngineConfig | None = Field(None, description="the policy")
     prompts: Prompts
     decontaminate: DecontaminateStage = DecontaminateStage()
+    deduplicate: DeduplicateStage | None = None
+    annotate: AnnotateStage | None = None
+    select: SelectStage | None = None
     constrain: ConstrainStage | None = None
     sample: SampleStage | None = None
     recorded: RecordedStage | None = None
@@ -80,10 +88,20 @@ class Recipe(Section):
             raise ValueError("shards_in_flight above 1 needs an openai engine (base_urls), or runner: ray")
         if self.sample and self.engine is None:
             raise ValueError("`sample` needs an `engine`")
-        for stage in ("judge", "rollout", "critique"):
+        for stage in ("annotate", "judge", "rollout", "critique"):
             config = getattr(self, stage)
             if config is not None and not self.engines_of(config):
                 raise ValueError(f"`{stage}` needs an `engine`, its own or the recipe's")
+        if self.decontaminate.judge and not self.engines_of(self.decontaminate.judge):
+            raise ValueError("`decontaminate.judge` needs an `engine`, its own or the recipe's")
+        return self
+
+    @model_validator(mode="after")
+    def _prompts(self) -> Recipe:
+        if self.annotate and not self.select:
+            raise ValueError("`annotate` says what `select` chooses prompts by: add `select`")
+        if self.select:
+            self.select.check_annotations(self.annotate)
         return self
 
     @model_validator(mode="after")
@@ -139,7 +157,7 @@ class Recipe(Section):
         wanted = self.rollout.siblings is not False
         return wanted and self.is_policy(completer) and self._same_sampling(self.rollout)
 
-    def engines_of(self, stage: JudgeStage | RolloutStage | CritiqueStage) -> list[EngineConfig]:
+    def engines_of(self, stage: AsksEngine) -> list[EngineConfig]:
         """The stage's own engines, or the policy's; `_consistent` has seen to it that there is one."""
         own = _own_engines(stage)
         return own or ([self.engine] if self.engine else [])
@@ -160,7 +178,7 @@ class Recipe(Section):
         return self.rollout is not None and self.prompts.source in ("world", "processbench")
 
 
-def _own_engines(stage: JudgeStage | RolloutStage | CritiqueStage) -> list[EngineConfig]:
+def _own_engines(stage: AsksEngine) -> list[EngineConfig]:
     if isinstance(stage, RolloutStage):
         return stage.completers
     panel = stage.panel if isinstance(stage, JudgeStage) else []

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from small_tables import completions, labels, prompts, steps
 
-from curation.audit import Sources, audit, audit_split
+from curation.audit import Auditor, Sources, audit, audit_split
 from curation.pairs import preference
 from curation.sets import outcome, ranking, stepwise
 
@@ -29,8 +29,12 @@ def built() -> dict[str, pl.DataFrame]:
 
 
 def checks(name: str, rows: list[dict[str, Any]]) -> set[str]:
-    frame = pl.DataFrame(rows, schema=built()[name].schema)
-    return {finding.check for finding in audit({name: frame}, SOURCES)}
+    auditor = Auditor(name, name, SOURCES)
+    auditor.add(pl.DataFrame(rows, schema=built()[name].schema))
+    return {found.check for found in auditor.close().found}
+
+
+MESSAGE = pl.Struct({"role": pl.String, "content": pl.String})
 
 
 def said(text: str) -> list[dict[str, str]]:
@@ -67,6 +71,8 @@ def test_what_the_builders_make_is_clean() -> None:
         ("outcome", "labelled_both_ways", lambda r: {"label": not r["label"]}),
         ("outcome", "label_differs", lambda r: {"label": not r["label"]}),
         ("outcome", "label_missing", lambda r: {"label": None}),
+        ("outcome", "empty_text", lambda r: {"completion": said("\n")}),
+        ("outcome", "id_reused", lambda r: {"completion": said("x")}),
         ("ranking", "lengths_differ", lambda r: {"scores": r["scores"][:-1]}),
         ("ranking", "all_equal", lambda r: {"scores": [1.0] * len(r["scores"])}),
         ("ranking", "score_missing", lambda r: {"scores": [float("nan"), *r["scores"][1:]]}),
@@ -77,6 +83,12 @@ def test_what_the_builders_make_is_clean() -> None:
         ("stepwise", "empty_text", lambda r: {"completions": ["one\ntwo", ""]}),
         ("stepwise", "value_out_of_range", lambda r: {"values": [1.5, 0.0]}),
         ("stepwise", "label_against_value", lambda r: {"labels": [True, True]}),
+        ("stepwise", "labelled_both_ways", lambda r: {"labels": [False, False]}),
+        ("stepwise", "prefix_labelled_both_ways", lambda r: {"labels": [False, False]}),
+        ("stepwise", "right_after_wrong", lambda r: {"labels": [False, True]}),
+        ("stepwise", "step_without_content", lambda r: {"completions": ["Step 1:", "two"]}),
+        ("stepwise", "step_marks_in_text", lambda r: {"completions": ["one ки\n", "two"]}),
+        ("stepwise", "weak_step_called_right", lambda r: {"values": [0.25, 0.0]}),
     ],
 )  # fmt: skip
 def test_a_planted_defect_is_found(name: str, check: str, change: Any) -> None:
@@ -109,6 +121,36 @@ def test_a_choice_that_only_follows_position_is_found() -> None:
     assert audit({"preference": mixed}, sources) == []
 
 
+def test_a_label_where_the_evidence_is_undecided_is_found() -> None:
+    """A reply that nobody could read is no label, and least of all `wrong` (NeMo-Skills)."""
+    frame = built()["outcome"]
+    undecided = Sources(ASKED, SAID, labels(p="+?+", q="+-"))
+    assert [f.check for f in audit({"outcome": frame}, undecided)] == ["label_without_evidence"]
+
+
+def test_the_set_goes_through_in_batches_of_any_size() -> None:
+    """Findings across rows must not depend on which rows came together."""
+    for name, frame in built().items():
+        rows = frame.to_dicts()
+        whole = pl.DataFrame([*rows, *rows, *rows], schema=frame.schema)
+        reports = []
+        for size in (1, 2, whole.height):
+            auditor = Auditor(name, name, SOURCES)
+            for batch in whole.iter_slices(size):
+                auditor.add(batch)
+            reports.append(auditor.close().to_dict())
+        assert reports[0] == reports[1] == reports[2]
+        assert [f["check"] for f in reports[0]["findings"]][:1] == ["duplicate_row"]
+
+
+def test_a_share_is_of_the_rows_that_could_have_it() -> None:
+    rows = built()["preference"].to_dicts()
+    auditor = Auditor("preference", "ours")
+    auditor.add(pl.DataFrame([*rows, rows[0] | {"soft": 0.5}], schema=built()["preference"].schema))
+    (found,) = (one for one in auditor.close().found if one.check == "no_preference")
+    assert (found.count, found.out_of, found.share) == (1, len(rows) + 1, 1 / (len(rows) + 1))
+
+
 def test_a_prompt_on_both_sides_of_a_split_is_found() -> None:
     frame = built()["outcome"]
     train, test = frame.filter(prompt_id="p"), frame.filter(prompt_id="q")
@@ -116,3 +158,5 @@ def test_a_prompt_on_both_sides_of_a_split_is_found() -> None:
     assert [f.check for f in audit_split(frame, test)] == ["prompt_in_both_splits"]
     renamed = train.with_columns(prompt_id=pl.lit("other"))
     assert [f.detail for f in audit_split(train, renamed)] == ["same text"]
+    shouted = renamed.with_columns(prompt=pl.lit([{"role": "user", "content": "P!"}], pl.List(MESSAGE)))
+    assert [f.detail for f in audit_split(train, shouted)] == ["same words"]

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curation.formats import FORMATS, TABLES, read_format, write_format
+from curation.formats.losses import losses
 from curation.formats.rows import (
     attributes_row,
     outcome_row,
@@ -24,6 +25,17 @@ from curation.formats.rows import (
 from store.errors import InputError
 
 ABOVE = {"openrlhf-steps-soft": 0.5, "math-aps": 0.0}  # a step whose value is above is right
+HELPSTEER = ("helpfulness", "correctness", "coherence", "complexity", "verbosity")
+CONVERSATIONS = (  # formats whose prompts may have several turns
+    "helpsteer2-preference",
+    "helpsteer3",
+    "nemo-attributes",
+    "nemo-ranked",
+    "rlhflow-judged-pairs",
+    "rlhflow-pairs",
+    "trl-preference",
+)
+ADDED = ("rewardbench", "rewardbench2", "processbench")  # their rows have columns for which we have none
 TEXT = st.text("abü .:+-<>\n", min_size=1, max_size=8)
 NUMBER = st.floats(-4, 4, width=16)
 Row = dict[str, Any]
@@ -54,7 +66,7 @@ def table_rows(draw: st.DrawFn, name: str) -> Row:
     """A row of the format's table that the format can hold."""
     question = draw(TEXT.filter(str.strip))
     prompt, table = user(question), FORMATS[name].table
-    if name in ("helpsteer2-preference", "helpsteer3", "nemo-attributes", "trl-preference", "nemo-ranked"):
+    if name in CONVERSATIONS:
         prompt = draw(st.sampled_from([prompt, [*prompt, *assistant("So?"), *user(question)]]))
     if name == "nemo-attributes":
         prompt = draw(st.sampled_from([[], [{"role": "system", "content": "Be kind."}]])) + prompt
@@ -62,6 +74,9 @@ def table_rows(draw: st.DrawFn, name: str) -> Row:
     if table == "preference":
         margin = float(draw(st.integers(1, 3))) if "helpsteer" in name else draw(NUMBER)
         return preference_row(prompt, assistant(texts[0]), assistant(texts[1]), margin)
+    if name == "rewardbench2":
+        scores = [1.0, *(draw(st.sampled_from([0.0, 1.0])) for _ in texts[2:]), 0.0]
+        return ranking_row(prompt, [assistant(text) for text in texts], scores)
     if table == "ranking":
         return ranking_row(prompt, [assistant(text) for text in texts], [draw(NUMBER) for _ in texts])
     if table == "outcome":
@@ -70,7 +85,11 @@ def table_rows(draw: st.DrawFn, name: str) -> Row:
         names = [n for n in FORMATS[name].schema if n not in ("prompt", "completion") and "_id" not in n]
         values = {n: draw(st.none() | st.integers(0, 4).map(float)) for n in names}
         return attributes_row(prompt, assistant(texts[0]), values | {names[0]: 1.0})
-    values, labels = None, [draw(st.booleans()) for _ in texts]
+    values: list[float] | None = None
+    labels: list[bool | None] = [draw(st.booleans()) for _ in texts]
+    if name == "processbench":  # people stop at the first wrong step
+        first = draw(st.integers(0, len(texts)))
+        labels = [i < first if i <= first else None for i in range(len(texts))]
     if name in ABOVE:
         values = [draw(st.floats(0, 1, width=16)) for _ in texts]
         labels = [value > ABOVE[name] for value in values]
@@ -81,29 +100,120 @@ def table_rows(draw: st.DrawFn, name: str) -> Row:
     return row | {"ratings": ratings, "labels": [{-1: False, 0: None, 1: True}[r] for r in ratings]}
 
 
-LOST = {  # what a format has no place for, besides the evidence and the method's name
-    "trl-preference": {"margin"},
-    "nemo-ranked": {"scores"},
-}
-NUMBERED = ("math-shepherd", "openrlhf-steps", "openrlhf-steps-soft", "rlhflow-steps")
+NUMBERED = ("math-shepherd", "openrlhf-steps", "openrlhf-steps-soft", "rlhflow-steps", "rlhflow-outcome")
 
 
 @pytest.mark.parametrize("name", [name for name in FORMATS if name not in TABLES])
 @settings(max_examples=25, deadline=None)
 @given(data=st.data())
-def test_a_table_survives_the_round_trip(name: str, data: st.DataObject) -> None:
+def test_a_table_survives_the_round_trip_but_for_what_the_format_says_it_loses(
+    name: str, data: st.DataObject
+) -> None:
     row = data.draw(table_rows(name))
     frame = pl.DataFrame([row], schema=FORMATS[name].schema)
     written, account = write_format(name, frame)
     assert account.rejected == {}
     again, account = read_format(name, written)
-    assert account.rejected == {} and write_format(name, again)[0] == written
-    kept = set(frame.columns) - LOST.get(name, set()) - {"evidence", "method"}
+    assert (account.rejected, account.left_out) == ({}, {}) or name in ADDED
+    assert write_format(name, again)[0] == written
+    kept = set(frame.columns) - set(FORMATS[name].loses) - {"evidence", "method"}
     if name in NUMBERED:  # "Step 1: " in front of each step, which changes the text and its id
-        steps = [s.split(": ", 1)[1] for s in again["completions"][0]]
-        assert steps == row["completions"]
-        kept -= {"completions", "completion_id"}
+        column = "completion" if name == "rlhflow-outcome" else "completions"
+        assert [text.split(": ", 1)[1] for text in said(again, column)] == said(frame, column)
+        kept -= {column, "completion_id"}
     assert again.select(sorted(kept)).equals(frame.select(sorted(kept)), null_equal=True)
+
+
+def said(frame: pl.DataFrame, column: str) -> list[str]:
+    value = frame[column].to_list()[0]
+    return [part["content"] if isinstance(part, dict) else part for part in value]
+
+
+STEPWISE_ROW = stepwise_row(user("?"), ["a\n", "b\n", "c"], [True, False, True], "x", [0.9, 0.2, 0.4]) | {
+    "confidences": [0.5, 0.5, 0.5],
+    "ratings": [1, -1, 1],
+}
+LOSING = {
+    "preference": preference_row(user("?"), assistant("a"), assistant("b"), 1.5),
+    "ranking": ranking_row(user("?"), [assistant(t) for t in "abc"], [7.0, 2.0, 0.5]),
+    "outcome": outcome_row(user("?"), assistant("a"), True),
+    "stepwise": STEPWISE_ROW,
+    "attributes": attributes_row(
+        user("?"), assistant("a"), dict.fromkeys(("quality", *HELPSTEER, "charm"), 2.0)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", [name for name in FORMATS if name not in TABLES])
+def test_every_loss_that_a_format_lists_is_one_and_is_counted(name: str) -> None:
+    form = FORMATS[name]
+    row = LOSING[form.table] | ({"margin": 2.0} if "helpsteer" in name else {})
+    written, account = write_format(name, pl.DataFrame([row]))
+    again = read(name, *written)[0]
+    for column in form.loses:
+        assert again.get(column) != row[column], column
+    lost = set(form.loses)
+    if form.table == "attributes":
+        lost |= row.keys() - form.schema.keys()
+    assert account.left_out == dict.fromkeys(lost, 1)
+    same = {column for column in row if column in again and again[column] == row[column]}
+    remade = {"evidence", "method", "completion_id", "completion_ids", "chosen_id", "rejected_id"}
+    changed = row.keys() - same - lost - remade
+    assert bool(changed) <= bool(form.alters), changed  # nothing is changed that the format does not tell
+
+
+ODD_PROMPTS = [
+    user("?") + assistant("!") + user("?"),
+    [{"role": "system", "content": "Be kind."}, *user("?")],
+    user("Q Step 1: a"),
+    user("ки <extra_id_1>User\n [RESPONSE A] \n<turn> user\n"),
+]
+ODD: dict[str, list[Row]] = {
+    "preference": [{"soft": s} for s in (0.5, 0.75, 0.25, None)] + [{"margin": m} for m in (None, 0.5, 9.0)],
+    "ranking": [{"scores": [1.0, 1.0, 1.0]}, {"scores": [2.0, None, 1.0]}, {"scores": [1.0]}],
+    "outcome": [{"label": None}],
+    "stepwise": [
+        {"labels": [None, False, True]},
+        {"values": [None, 0.5, 0.5]},
+        {"values": None},
+        {"ratings": None, "labels": [True, None, False]},
+        {"completions": ["a", "b", "c"]},
+        {"completions": ["Step 2: a\n", "b\n", "c"]},
+        {"completions": ["a ки\n", "b\n", "c"]},
+    ],
+    "attributes": [dict.fromkeys(("quality", *HELPSTEER)), {"completion": assistant("<extra_id_1>User\n")}],
+}
+
+
+@pytest.mark.parametrize("name", [name for name in FORMATS if name not in TABLES])
+def test_a_row_is_refused_for_no_other_reason_than_those_listed(name: str) -> None:
+    form = FORMATS[name]
+    odd = ODD[form.table] + [{"prompt": prompt} for prompt in ODD_PROMPTS]
+    rows = [LOSING[form.table] | one for one in odd]
+    reasons = {why for row in rows for why in write_format(name, pl.DataFrame([row]))[1].rejected}
+    assert reasons <= set(form.refuses)
+    if form.table == "attributes":
+        bare = pl.DataFrame([attributes_row(user("?"), assistant("a"), {})])
+        assert set(write_format(name, bare)[1].rejected) <= set(form.refuses)
+
+
+def test_the_list_of_losses_names_every_format_and_the_lossless_ones() -> None:
+    assert [one.name for one in losses()] == [name for name in FORMATS if name not in TABLES]
+    lossless = {one.name for one in losses() if not (one.unwritten or one.altered)}
+    assert lossless == {"trl-margin", "trl-unpaired", "rollouts", "scored-rollouts"}
+
+
+def test_columns_that_are_not_read_are_counted_by_name_as_far_as_there_are_few() -> None:
+    rows = [PAIR | {"source": "web", "licence": None}, PAIR | {"source": "book"}]
+    assert read_format("trl-preference", rows)[1].left_out == {"source": 2}
+    many = [PAIR | {f"c{i}": 1 for i in range(100)}] * 2
+    left_out = read_format("trl-preference", many)[1].left_out
+    assert len(left_out) == 33 and sum(left_out.values()) == 200
+    odd = read_format("trl-preference", [PAIR | {"\ud800": 1, "\x1b[2J": 1, "n" * 1000: 1, "empty": [None]}])
+    assert list(odd[1].left_out) == ["'\\ud800'", "'\\x1b[2J'", "n" * 64]
+    bare = [PAIR | {"prompt_id": "x", "prompt": user("?"), "source": "web"}]
+    frame, account = read_format("preference", bare)
+    assert account.left_out == {"source": 1} and frame["prompt_id"].to_list() == ["x"]
 
 
 def test_a_ranking_keeps_its_order_and_its_ties_where_scores_become_ranks() -> None:
@@ -153,6 +263,10 @@ VISITED = {"solution_prefix": "Pa", "mc_value": 0.5}
 OWN = {"prompt": user("?"), "chosen": assistant("a"), "rejected": assistant("b")}
 OWN_RANKING = {"prompt": user("?"), "completions": ["a", "b"], "scores": [1.0, 0.0]}
 OWN_STEPS = {"prompt": user("?"), "completions": ["a", "b"], "labels": [True, None]}
+BEST = {"prompt": "?", "chosen": ["a"], "rejected": ["b", "c"]}
+MARKED_STEPS = {"problem": "?", "steps": ["a", "b"], "label": -1}
+ALL_ALIKE = "all_right_or_all_wrong"
+MARKS = "text_holds_the_marks_of_the_format"
 REJECTED = [
     ("trl-preference", {"chosen": "a", "rejected": "b"}, "no_prompt_and_no_shared_beginning"),
     ("trl-preference", {"chosen": "the same", "rejected": "the same"}, "no_prompt_and_no_shared_beginning"),
@@ -262,6 +376,25 @@ REJECTED = [
     ("nemo-attributes", {"text": "<extra_id_1>User\n?", "label": [0.0] * 9}, "text_without_an_end_mark"),
     ("nemo-attributes", {"text": "<extra_id_1>User\n?\n<extra_id_2>", "label": [0.0]}, "not_nine_labels"),
     ("preference", {"prompt": user("?"), "chosen": [], "rejected": assistant("a")}, "empty_column"),
+    ("rewardbench", PAIR | {"subset": None}, "subset_is_no_text"),
+    ("rewardbench", PAIR, "not_in_this_format"),
+    ("rewardbench2", PAIR, "not_in_this_format"),
+    ("rewardbench2", BEST | {"rejected": []}, ALL_ALIKE),
+    ("rewardbench2", BEST | {"num_correct": 2}, "counts_differ_from_completions"),
+    ("rewardbench2", BEST | {"total_completions": 4}, "counts_differ_from_completions"),
+    ("rewardbench2", {"prompt": "?", "chosen": ["a"], "rejected": ["a"]}, "same_completion_with_two_scores"),
+    ("processbench", MARKED_STEPS | {"label": 2}, "label_is_no_step"),
+    ("processbench", MARKED_STEPS | {"label": -2}, "label_is_no_step"),
+    ("processbench", MARKED_STEPS | {"label": True}, "label_is_no_step"),
+    ("processbench", MARKED_STEPS | {"steps": []}, "empty_step"),
+    ("processbench", MARKED_STEPS | {"steps": ["a", ""]}, "empty_step"),
+    ("rlhflow-pairs", {"chosen": "a b", "rejected": "a c"}, "not_in_this_format"),
+    ("rlhflow-pairs", {"chosen": TURNS, "rejected": TURNS}, "no_prompt_and_no_shared_beginning"),
+    ("rlhflow-judged-pairs", {"messages": user("?") + assistant("C")}, "verdict_neither_a_nor_b"),
+    ("rlhflow-judged-pairs", {"messages": user("?") + assistant("A")}, "no_context_and_two_responses"),
+    ("rlhflow-outcome", {"conversations": TURNS}, "turn_without_a_mark"),
+    ("rlhflow-outcome", {"conversations": TURNS * 2}, "not_one_question_and_one_mark"),
+    ("rlhflow-outcome", {"conversations": user("Q") + assistant("+")}, "no_question_before_step_1"),
 ]
 
 
@@ -273,6 +406,7 @@ def test_a_row_that_cannot_be_read_is_rejected_by_name(name: str, row: Any, reas
 def test_what_a_format_has_no_way_to_say_is_rejected_when_it_is_written() -> None:
     pair = preference_row(user("?"), assistant("a"), assistant("b"), None)
     steps = stepwise_row(user("?"), ["a\n", "b"], [True, False], "x")
+    system = [{"role": "system", "content": "Be kind."}]
     talk = stepwise_row([*user("?"), *assistant("!"), *user("?")], ["a"], [True], "x")
     for name, row, reason in [
         ("trl-preference", pair | {"soft": 0.5}, "tie"),
@@ -281,6 +415,24 @@ def test_what_a_format_has_no_way_to_say_is_rejected_when_it_is_written() -> Non
         ("helpsteer3", pair | {"soft": 0.25, "margin": 2.0}, "rejected_is_preferred"),
         ("helpsteer2-preference", pair | {"soft": 0.51, "margin": 2.0}, "soft_preference"),
         ("trl-margin", pair, "no_margin"),
+        ("rewardbench", pair | {"soft": 0.5}, "tie"),
+        ("rewardbench", pair | {"prompt": talk["prompt"]}, "prompt_is_a_conversation"),
+        ("rlhflow-pairs", pair | {"soft": 0.75}, "soft_preference"),
+        ("rlhflow-judged-pairs", pair | {"prompt": system + user("?")}, "turns_do_not_alternate"),
+        (
+            "rlhflow-judged-pairs",
+            pair | {"chosen": assistant("a [RESPONSE B]")},
+            "text_holds_the_marks_of_the_format",
+        ),
+        ("rlhflow-judged-pairs", pair | {"prompt": user("a\n<turn> user\n b")}, MARKS),
+        ("rlhflow-outcome", outcome_row(user("Q Step 1: x"), assistant("a"), True), MARKS),
+        ("rlhflow-outcome", outcome_row(user("?"), assistant("a"), True) | {"label": None}, "no_label"),
+        (
+            "rewardbench2",
+            ranking_row(user("?"), [assistant(t) for t in "ab"], [1, 1]),
+            "all_right_or_all_wrong",
+        ),
+        ("processbench", steps | {"labels": [None, False]}, "undecided_step"),
         ("math-shepherd", steps | {"completions": ["Step 2: a\n", "b"]}, "steps_numbered_otherwise"),
         ("rlhflow-steps", steps | {"completions": ["Step 1: a\n", "b"]}, "steps_numbered_otherwise"),
         ("math-aps", steps | {"values": None}, "step_without_a_value"),
@@ -301,6 +453,7 @@ def test_what_a_format_has_no_way_to_say_is_rejected_when_it_is_written() -> Non
     ]:
         frame = pl.DataFrame([row], schema=FORMATS[name].schema)
         assert write_format(name, frame)[1].rejected == {reason: 1}, name
+        assert reason in FORMATS[name].refuses, name
     frame = pl.DataFrame([attributes_row(user("?"), assistant("a"), {"helpfulness": 1.0})])
     assert write_format("helpsteer", frame)[1].rejected == {"attribute_missing": 1}
 

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pyarrow.parquet as pq
 import pytest
 
 from curation.formats import FORMATS, TABLES, convert, files
-from curation.formats.files import stream_rows, write_rows
+from curation.formats.files import write_rows
 from flows.__main__ import main
+from store import inputs
 from store.errors import InputError
+from store.inputs import stream_rows
 
 PAIR = {"prompt": "Sky?", "chosen": "blue", "rejected": "red", "margin": 1.5}
 RANKED = {
@@ -87,6 +91,7 @@ def test_every_kind_of_file_gives_the_same_rows(
     tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(files, "BATCH_ROWS", 3)  # several row groups
+    monkeypatch.setattr(inputs, "BATCH_ROWS", 2)
     rows = [PAIR | {"chosen": f"blue {i}"} for i in range(10)]
     table, again = tmp_path / f"table{ending}", tmp_path / "again.jsonl"
     read, written = convert(jsonl(tmp_path / "in.jsonl", *rows), table, "trl-preference", "preference")
@@ -97,6 +102,29 @@ def test_every_kind_of_file_gives_the_same_rows(
     ]
     if ending == ".parquet":
         assert pl.read_parquet_schema(table) == dict(FORMATS["preference"].schema)
+
+
+@pytest.mark.parametrize("ending", [".parquet", ".jsonl", ".jsonl.gz"])
+def test_the_same_rows_give_the_same_bytes_whatever_the_file_is_called(tmp_path: Path, ending: str) -> None:
+    rows = [{**PAIR, "prompt": f"Sky {i}?"} for i in range(5)]
+    source = jsonl(tmp_path / "in.jsonl", *rows)
+    paths = [tmp_path / f"{name}{ending}" for name in ("a", "b")]
+    for path in paths:
+        convert(source, path, "trl-preference", "preference")
+        os.utime(source, (0, 0))
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+    if ending == ".jsonl.gz":
+        assert paths[0].read_bytes()[4:8] == bytes(4)  # no time in the header
+
+
+def test_a_row_group_of_long_texts_is_a_small_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "BATCH_ROWS", 2)
+    monkeypatch.setattr(files, "GROUP_BYTES", 10_000)
+    source = jsonl(tmp_path / "in.jsonl", *(PAIR | {"prompt": f"{i}" * 6000} for i in range(8)))
+    convert(source, tmp_path / "out.parquet", "trl-preference", "preference")
+    assert pq.read_metadata(tmp_path / "out.parquet").num_row_groups == 4
+    convert(source, tmp_path / "again.jsonl", "trl-preference", "preference")
+    assert pl.read_parquet(tmp_path / "out.parquet").to_dicts() == list(stream_rows(tmp_path / "again.jsonl"))
 
 
 def test_rows_are_read_and_written_while_the_file_is_read(tmp_path: Path) -> None:
@@ -123,7 +151,7 @@ def test_torn_and_foreign_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="torn.jsonl.gz: not a whole gzip file"):
         list(stream_rows(torn))
     (tmp_path / "latin.jsonl").write_bytes('{"a": "é"}'.encode("latin-1"))
-    with pytest.raises(InputError, match="latin.jsonl: not UTF-8 text"):
+    with pytest.raises(InputError, match="latin.jsonl:1: not UTF-8 text"):
         list(stream_rows(tmp_path / "latin.jsonl"))
     (tmp_path / "text.parquet").write_text("no parquet")
     with pytest.raises(InputError, match="text.parquet: not a whole Parquet file"):
@@ -144,7 +172,7 @@ def test_torn_and_foreign_files_are_named(tmp_path: Path) -> None:
         list(stream_rows(tmp_path / "deep.jsonl"))
     (tmp_path / "cells.csv").write_text("prompt,completion,label\n?,a,True\n")
     with pytest.raises(InputError, match="cells.csv: the name must end in .jsonl, .jsonl.gz, .parquet"):
-        stream_rows(tmp_path / "cells.csv")
+        convert(tmp_path / "cells.csv", tmp_path / "out.jsonl", "outcome", "trl-unpaired")
     with pytest.raises(InputError, match="no such file"):
         stream_rows(tmp_path / "nowhere.jsonl")
 
@@ -187,3 +215,13 @@ def test_the_command_counts_rows_in_and_out(tmp_path: Path, capsys: pytest.Captu
 
 def test_every_table_can_be_read_from_some_format_and_written_to_it() -> None:
     assert {form.table for name, form in FORMATS.items() if name not in TABLES} == set(TABLES)
+
+
+def test_the_command_lists_what_each_format_cannot_hold(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["convert", "--list"])
+    said = capsys.readouterr().out
+    assert end.value.code == 0
+    assert all(f"\n  {name}\n" in said for name in FORMATS if name not in TABLES)
+    block = said.split("\n  trl-preference\n")[1].split("\n  trl-margin\n")[0]
+    assert "not written:  margin" in block and "tie" in block

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curation.words.alphabet import folded, spaced, unpunctuated
+from curation.words.alphabet import folded, operators, spaced, unpunctuated
 from curation.words.texts import grams_of, plain_words, split_words, texts_of, texts_of_arrow, word_spans
 
 # Letters, digits, separators, dropped marks, characters of scripts without spaces, other planes, halves.
@@ -15,7 +15,7 @@ CHARACTERS = "aB7, 1,000.x'é\u0301ßﬁ３²\u200b漢かกÀ-_\n\t𝐀🙂\U00
 texts = st.lists(st.text(st.sampled_from(CHARACTERS) | st.characters(), max_size=40), max_size=6)
 
 
-@pytest.mark.parametrize("alphabet", [folded(), spaced(), unpunctuated()], ids=lambda a: a.name)
+@pytest.mark.parametrize("alphabet", [folded(), operators(), spaced(), unpunctuated()], ids=lambda a: a.name)
 @pytest.mark.parametrize("masked", [False, True])
 @settings(max_examples=60)
 @given(given=texts)
@@ -71,6 +71,11 @@ def test_words_of_examples(text, words):
 
 def test_masked_numbers_are_one_word():
     assert plain_words("12 apples and 7", masked=True) == ["#", "apples", "and", "#"]
+
+
+def test_operators_can_be_words():
+    assert plain_words("3x − 4=1", operators()) == ["3", "x", "-", "4", "=", "1"]
+    assert plain_words("3x - 4=1", operators()) == ["3", "x", "-", "4", "=", "1"]
 
 
 def test_rules_of_other_projects():

@@ -139,4 +139,4 @@ def test_text_shows_what_it_hides_and_is_bounded() -> None:
 def test_pairs_and_hits_are_bounded() -> None:
     run = made_run()
     assert isinstance(run.contamination, pl.DataFrame) and run.contamination.height > 12
-    assert report(run).count("<mark>") == 12
+    assert report(run).count("<b>evaluation text</b>") == 12

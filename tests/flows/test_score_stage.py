@@ -10,8 +10,8 @@ import small_tables
 from saved_models import save_random
 from tiny_models import make_base
 
-from flows.decontaminate import CLEAN
 from flows.evaluate import score_file, score_stages
+from flows.prompt_tables import CLEAN
 from flows.recipe import Recipe
 from flows.sample import COMPLETIONS_DIR
 from flows.train import model_dir

@@ -14,6 +14,7 @@ from store.tables import OUTCOME, PREFERENCE, STEPWISE
 SMALL = (
     *("engine.kind=transformers", "engine.model=embedded"),
     *("prompts.source=file", "prompts.path=rows.jsonl", "prompts.test_fraction=0.3"),
+    "decontaminate.twins=warn",  # the problems are made from templates
     *("train.base=MODEL", "train.dtype=float32", "train.row_tokens=1024", "train.max_tokens=512"),
 )
 
@@ -46,7 +47,7 @@ def test_gsm8k_vllm_goes_from_sampling_to_best_of_n(flows, rows):
     made = run(
         flows,
         "gsm8k-vllm",
-        "decontaminate.against=[{name: local, path: eval.jsonl, field: question}]",
+        "decontaminate.against=[{name: local, path: eval.jsonl, columns: question}]",
         *("sample.n=4", "sample.n_test=4", "sample.max_tokens=100", "sample.system=null"),
         *("rollout.budget=6", "rollout.solutions_per_prompt=2", "rollout.max_tokens=100"),
         "evaluate.best_of=[1, 4]",
@@ -63,7 +64,7 @@ def test_ultrafeedback_judge_makes_pairs_where_no_answer_is_known(flows, rows, w
     made = run(
         flows,
         "ultrafeedback-judge",
-        "decontaminate.against=[{name: local, path: eval.jsonl, field: question}]",
+        "decontaminate.against=[{name: local, path: eval.jsonl, columns: question}]",
         *("sample.max_tokens=100", "judge.engine.model=world"),
         f"judge.engine.base_urls=[{world_server.url}]",
     )

@@ -46,6 +46,7 @@ def made(folder: Path, **sample: Any) -> Path:
                 "name": "contrast",
                 "engine": {"kind": "openai", "model": "m", "base_urls": [server.url]},
                 "prompts": {"source": "file", "path": str(folder / "rows.jsonl"), "test_fraction": 0.3},
+                "decontaminate": {"twins": "warn"},  # one question but for its number
                 "sample": {"n": 4, "n_test": 2} | sample,
                 "vote": {},
                 "build": {"sets": ["preference"], "heldout_fraction": 0},

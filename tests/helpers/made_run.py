@@ -9,10 +9,10 @@ import numpy as np
 import polars as pl
 
 from curation import sets
-from curation.decontamination import decontaminate
-from curation.evalsets import eval_set_from_prompts
+from curation.decontamination import REPORT, TOTALS, preset
 from curation.evidence import labels_from_verdicts
 from curation.pairs import preference
+from curation.splits import split_by_group
 from data_cards.examples import labelled_solutions, scored_solutions
 from data_cards.run import Run
 from evaluators.best_of_n import curves, summary
@@ -31,7 +31,7 @@ def made_run(hostile: str = "") -> Run:
     rng = np.random.default_rng(0)
     prompts = _prompts(rng, hostile)
     completions, verdicts, steps, truth = _solutions(prompts, rng, hostile)
-    found = decontaminate(prompts, {"held out": eval_set_from_prompts("held out", prompts)})
+    compared, matches = _decontaminated(hostile)
     labels = labels_from_verdicts(verdicts)
     built = {
         "preference": preference(prompts, completions, labels)[:2],
@@ -41,14 +41,15 @@ def made_run(hostile: str = "") -> Run:
         ),
         "stepwise": sets.stepwise(prompts, completions, steps),
     }
+    groups = prompts.select("prompt_id", group="prompt_id")
     scores = _scores(prompts, completions, verdicts, rng)
     table = candidates(scores, completions.select("completion_id", answer=pl.col("text").str.slice(-6)))
     marks = steps["label"].to_list()
     exact = [t for i in sorted(truth) for t in truth[i]]
     return Run(
-        manifest=_manifest(completions.height, [account for _, account in built.values()], hostile),
+        manifest=_manifest(completions.height, [account for _, account in built.values()], compared, hostile),
         datasets={
-            n: dict(zip(("train", "test"), sets.split_by_prompt(f, 0.1), strict=True))
+            n: dict(zip(("train", "test"), split_by_group(f, groups, 0.1), strict=True))
             for n, (f, _) in built.items()
         },
         prompts=prompts,
@@ -56,8 +57,7 @@ def made_run(hostile: str = "") -> Run:
         scores=scores,
         curves=summary(curves(table)),
         auc={c: _auc(table.frame, c) for c in table.rewards},
-        contamination=found.report,
-        eval_sets=found.totals.to_dicts(),
+        contamination=matches,
         judge={
             "judges": {f"org/judge{hostile}": {"bias": _BIAS, "calibration": _CALIBRATION}},
             "template": f"Which is better? {{a}} or {{b}} {hostile}",
@@ -92,6 +92,44 @@ def _prompts(rng: np.random.Generator, hostile: str) -> pl.DataFrame:
     leak = rows[0]["messages"][0]["content"].upper()
     rows.append(rows[1] | {"prompt_id": "p999", "messages": [{"role": "user", "content": leak}]})
     return pl.DataFrame(rows, schema=PROMPTS)
+
+
+def _decontaminated(hostile: str) -> tuple[dict[str, Any], pl.DataFrame]:
+    """What the stage notes, and its report: one leak, and twenty prompts with other numbers."""
+    prompts = _prompts(np.random.default_rng(0), hostile)
+    texts = [messages[0]["content"] for messages in prompts["messages"]]
+    matches = [_match("p999", texts[-1], texts[0], 0, rule="exact", numbers_differ=False, action="drop")]
+    matches += [_match(f"p{i:03}", texts[i], texts[4 * i], 4 * i) for i in range(1, 21)]
+    totals = dict.fromkeys(TOTALS) | {"eval_set": "held out", "source": "this run", "split": "test"}
+    found = {"rows": 30, "indexable": 30, "too_short": 0, "hit": 1, "percent_hit": 3.3, "twins": 20}
+    rule = preset("default")
+    notes = {
+        "eval_sets": [
+            totals | found | {"prompts_dropped": 1, "completions_warned": 0, "sha256": "8a97" * 16}
+        ],
+        "not_compared": [{"name": f"hidden{hostile}", "source": "org/hidden", "reason": f"gated{hostile}"}],
+        "rule": rule.to_dict() | {"hash": rule.rule_hash},
+        "twins": "warn",
+        "recall": [{"edit": "case and punctuation", "planted": 10, "found": 9, "recall": 0.9}],
+        "planted": 1,
+        "planted_found": 1,
+        "judge": {"pairs": 1200, "same": 3, "different": 1190, "unknown": 7},
+    }
+    return notes, pl.DataFrame(matches, schema=REPORT)
+
+
+def _match(row_id: str, ours: str, theirs: str, eval_row: int, **found: Any) -> dict[str, Any]:
+    whole = {
+        "spans": [{"start": 0, "end": 10}, {"start": 14, "end": 44}],
+        "eval_spans": [{"start": 0, "end": 44}],
+        "span": ours,
+        "eval_span": theirs,
+        "coverage_eval": 0.8,
+        "coverage_ours": 0.7,
+    }
+    ids = {"row_id": row_id, "prompt_id": row_id, "field": "prompt"}
+    named = {"eval_set": "held out", "eval_row": f"p{eval_row:03}", "rule": "ngram"}
+    return dict.fromkeys(REPORT) | ids | named | whole | {"numbers_differ": True, "action": "warn"} | found
 
 
 def _solutions(
@@ -180,7 +218,7 @@ def _auc(frame: pl.DataFrame, column: str) -> dict[str, float]:
     return {"all": auc(scores, right), "within": auc_within(frame["prompt_id"].to_list(), scores, right)}
 
 
-def _manifest(n: int, accounts: list[Account], hostile: str) -> dict[str, Any]:
+def _manifest(n: int, accounts: list[Account], compared: dict[str, Any], hostile: str) -> dict[str, Any]:
     def record(
         account: Account, seconds: float, engine: float = 0.0, calls: int = 0, **notes: Any
     ) -> dict[str, Any]:
@@ -197,9 +235,22 @@ def _manifest(n: int, accounts: list[Account], hostile: str) -> dict[str, Any]:
     half = Account("sample", n // 2, n // 2 - 3, {"truncated": 3})
     stages = {
         "prompts": record(Account("prompts", 121, 121), 0.4),
-        "decontaminate": record(Account("decontaminate", 121, 120, {"touches_eval_set": 1}), 0.3),
+        "decontaminate": record(Account("decontaminate", 121, 120, {"touches_eval_set": 1}), 0.3, **compared),
+        "deduplicate": record(
+            Account("deduplicate", 120, 118, {"near_duplicate": 2}), 0.1, **_copies(hostile)
+        ),
+        "annotate": record(Account("annotate", 118, 118), 0.1, **_ANNOTATED),
+        "select": record(
+            Account("select", 118, 118), 0.1, grouped_by="topic", groups={f"arithmetic{hostile}": 118}
+        ),
         "sample/0000": record(half, 31.2, 30.1, n // 2, revision="3f9c2a71d0b84e55"),
         "sample/0001": record(half, 30.7, 29.9, n // 2, revision="3f9c2a71d0b84e55"),
+        "screen": record(
+            Account("screen", n, n),
+            0.1,
+            eval_sets=[_screened(row) for row in compared["eval_sets"]],
+            actions={"warn": 4},
+        ),
         "verify/0000": record(Account("verify", n, n), 0.9),
         "judge": record(
             Account("judge", 160, 96, {"order_flip": 44, "tie": 12, "unparsed": 8}), 12.5, 11.9, 320
@@ -229,7 +280,7 @@ def _manifest(n: int, accounts: list[Account], hostile: str) -> dict[str, Any]:
         "description": f"A run made up for tests. {hostile}",
         "licence": "apache-2.0",
         "engine": {"kind": "vllm", "model": f"org/policy{hostile}"},
-        "decontaminate": {"ngram": 5, "threshold": 0.6},
+        "decontaminate": {"preset": "default"},
         "sample": {"n": 8},
         "judge": {"template": "pairwise"},
         "rollout": {"strategy": "changepoint"},
@@ -237,6 +288,15 @@ def _manifest(n: int, accounts: list[Account], hostile: str) -> dict[str, Any]:
         "train": {"models": ["bt", "orm", "prm"], "lr": 1e-3, "epochs": 1},
     }
     return {"recipe": recipe, "seed": 0, "code_version": "0.1.0", "stages": stages}
+
+
+def _screened(row: dict[str, Any]) -> dict[str, Any]:
+    return row | {"completions_warned": 4}
+
+
+def _copies(hostile: str) -> dict[str, Any]:
+    example = {"kept": f"Two pens{hostile}", "dropped": "two pens", "similarity": 0.9, "exact": False}
+    return {"groups": 118, "largest": 3, "exact": 0, "near": 2, "examples": [example]}
 
 
 def _found(first_errors: list[int | None]) -> pl.DataFrame:
@@ -272,6 +332,11 @@ def _training(model: str) -> dict[str, Any]:
     }
 
 
+_ANNOTATED = {
+    "topics": {"arithmetic": 100, "geometry": 18},
+    "quality": {"4": 90, "5": 28},
+    "classifier": {"topic": {"n": 40, "accuracy": 0.9, "baseline": 0.6}},
+}
 _AUDIT = {
     "prompts": 120,
     "with_gold": 120,

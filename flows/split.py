@@ -1,0 +1,20 @@
+"""`flows split`: files of rows into a train and a test side that share no near copies."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def split(args: argparse.Namespace) -> int:
+    from curation.splits import split_files
+    from store.errors import InputError
+
+    if not 0 < args.test < 1:
+        raise InputError("--test is a share of the groups, above 0 and below 1")
+    paths, out = [Path(name) for name in args.files], Path(args.out)
+    sizes = split_files(paths, out, args.column, args.test, args.seed)
+    counts = ", ".join(f"{name} {n:,}" for name, n in sizes.items())
+    print(f"split {sizes['train'] + sizes['test']:,} rows: {counts} rows")
+    print(f"wrote {out}/train and {out}/test")
+    return 0
