@@ -7,7 +7,7 @@ rows: decontaminate against 20 sets of 950 prompts, deduplicate and split by the
 table, audit of that table. Memory is that of the child and all its children, Pss (shared pages once), looked
 at twice a second, and at least the kernel's count of the largest one's peak. What was planted in the corpus
 must be found: the benchmark ends with an error if it is not. Writes scale.json, scale.md and scale.svg.
-Needs Linux, and about 1.5 GB of disk per million rows.
+Needs Linux, and about half a GB of disk per million rows.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ how many leaks its rule finds, so that a clean table says what it is worth.
 from __future__ import annotations
 
 from dataclasses import asdict
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -25,9 +25,10 @@ from curation.decontamination.planted import planted_recall
 from curation.eval_sets import Declaration, EvalSet, NotCompared, declared, eval_set_from_prompts, load
 from flows.paraphrases import PARAPHRASES, judge_paraphrases, judge_settings, merged
 from flows.prompt_tables import prompts_in, prompts_out
-from flows.recipe import OWN_TEST, Recipe
+from flows.recipe import OWN_TEST, DecontaminateStage, Recipe
 from flows.stage import Outcome, Stage, Usage, require
 from store.accounting import Account
+from store.files import file_hash
 from store.ids import derived_seed
 from store.shards import read_table, write_table
 from store.tables import PROMPTS
@@ -75,19 +76,18 @@ def files_of(recipe: Recipe) -> list[str]:
     return [str(path) for path in paths if path.is_file()]
 
 
-def against(recipe: Recipe, prompts: pl.DataFrame) -> Against:
+def against(run_dir: Path, recipe: Recipe, prompts: pl.DataFrame) -> Against:
     """The recipe's evaluation sets, and the run's own test prompts. Raises InputError."""
-    sets, not_compared = _loaded(recipe.decontaminate.model_dump_json())
+    files = tuple(map(file_hash, files_of(recipe)))
+    sets, not_compared = _loaded(recipe.decontaminate.model_dump_json(), files, run_dir)
     if prompts.filter(pl.col("split") == "test").height:
         sets = [*sets, eval_set_from_prompts(OWN_TEST, prompts)]
     return Against(sets, not_compared)
 
 
-@cache
-def _loaded(config: str) -> Against:
-    """Read once, for the prompts and for the completions."""
-    from flows.recipe import DecontaminateStage
-
+@lru_cache(maxsize=1)
+def _loaded(config: str, files: tuple[str, ...], run_dir: Path) -> Against:
+    """Read once for the prompts and the completions of a run: `files` and `run_dir` tell runs apart."""
     asked = DecontaminateStage.model_validate_json(config)
     loaded = load([one.selected() for one in asked.against], asked.missing)
     return Against(loaded.sets, tuple(loaded.not_compared))
@@ -105,7 +105,7 @@ def twins_of(recipe: Recipe) -> Policy:
 
 def work(run_dir: Path, recipe: Recipe, stage: Stage) -> Outcome:
     prompts = read_table(run_dir / stage.inputs[0], PROMPTS)
-    compared = against(recipe, prompts)
+    compared = against(run_dir, recipe, prompts)
     found = decontaminate_prompts(prompts, compared.sets, settings_of(recipe))
     facts: dict[str, Any] = {}
     usage, cached = Usage(), 0

@@ -35,7 +35,7 @@ def work(run_dir: Path, recipe: Recipe, stage: Stage) -> Outcome:
     prompts = read_table(run_dir / CLEAN, PROMPTS)
     completions = read_table(run_dir / COMPLETIONS_DIR, COMPLETIONS)
     found = decontaminate_completions(
-        prompts, completions, against(recipe, prompts).sets, settings_of(recipe)
+        prompts, completions, against(run_dir, recipe, prompts).sets, settings_of(recipe)
     )
     write_table(found.report, run_dir / SCREENED, REPORT)
     account = Account("screen", completions.height)

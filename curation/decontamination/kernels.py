@@ -13,7 +13,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from curation.words.alphabet import DIGIT, LIMIT
-from curation.words.kernels import BASE, NUMBER, decode, mix, power
+from curation.words.kernels import BASE, NUMBER, decode, mix, power, split_text
 
 PLAIN, MASKED = 1, 2  # views an n-gram belongs to, as bits
 WHOLE_BITS = 20
@@ -47,11 +47,20 @@ class Tables(NamedTuple):
 def number_words(data: Any, starts: Any, kinds: Any) -> Any:
     """(w,) which words are numbers: those that begin with a digit."""
     found = np.empty(len(starts), np.bool_)
-    for word in range(len(starts)):
+    mark_numbers(data, starts, len(starts), kinds, found)
+    return found
+
+
+@njit(cache=True, nogil=True)
+def mark_numbers(data: Any, starts: Any, n: int, kinds: Any, numbers: Any) -> Any:
+    """Write to `numbers` which of the first `n` words are numbers; how many are."""
+    found = 0
+    for word in range(n):
         point = np.int64(data[starts[word]])
         if point >= 128:
             point, _ = decode(data, starts[word])
-        found[word] = point < LIMIT and kinds[point] == DIGIT
+        numbers[word] = point < LIMIT and kinds[point] == DIGIT
+        found += numbers[word]
     return found
 
 
@@ -127,28 +136,29 @@ def whole_text(tables: Any, h: Any) -> int:
 
 
 @njit(cache=True, nogil=True)
-def probe(
-    words: Any, numbers: Any, begin: int, end: int, n: int, masks: bool, bits: Any, shift: Any, out: Any
-) -> Any:
-    """Hashes of the n-grams of words[begin:end] that the eval texts may have, written to `out`, plain, and
-    masked where that differs; how many, how many n-grams are runs of bare numbers, which unrelated texts
+def probe(words: Any, numbers: Any, size: int, n: int, masks: bool, bits: Any, shift: Any, out: Any) -> Any:
+    """Hashes of the n-grams of the first `size` words that the eval texts may have, written to `out`, plain,
+    and masked where that differs; how many, how many n-grams are runs of bare numbers, which unrelated texts
     share, and the hash of the whole. The innermost loop: all else is done to the few that pass the filter.
+
+    `hidden` is what masking adds to the plain hash: the same polynomial of differences, 0 without numbers.
     """
     oldest = power(n)
-    plain = masked = whole = np.uint64(0)
+    plain = hidden = whole = np.uint64(0)
     found = bare = n_numbers = 0
-    for at in range(begin, end):
+    for at in range(size):
         word = words[at]
         whole = whole * BASE + word
         plain = plain * BASE + word
-        masked = masked * BASE + (NUMBER if numbers[at] else word)
-        n_numbers += numbers[at]
-        if at - begin >= n:
-            left = words[at - n]
-            plain -= left * oldest
-            masked -= (NUMBER if numbers[at - n] else left) * oldest
-            n_numbers -= numbers[at - n]
-        if at - begin < n - 1:
+        if at >= n:
+            plain -= words[at - n] * oldest
+        if n_numbers or numbers[at]:
+            hidden = hidden * BASE + (NUMBER - word if numbers[at] else np.uint64(0))
+            n_numbers += numbers[at]
+            if at >= n and numbers[at - n]:
+                hidden -= (NUMBER - words[at - n]) * oldest
+                n_numbers -= 1
+        if at < n - 1:
             continue
         if n_numbers == n:
             bare += 1
@@ -159,7 +169,7 @@ def probe(
             out[found] = key
             found += 1
         if masks and n_numbers:
-            key = mix(masked)
+            key = mix(plain + hidden)
             pattern = _pattern(key)
             if bits[key >> shift] & pattern == pattern:
                 out[found] = key
@@ -170,9 +180,9 @@ def probe(
 @njit(cache=True, nogil=True)
 def scan(
     tables: Any,
-    words: Any,
-    numbers: Any,
-    rows: Any,
+    data: Any,
+    offsets: Any,
+    alphabet: Any,
     first_row: int,
     stamp: int,
     exact_words: int,
@@ -181,21 +191,25 @@ def scan(
     touched: Any,
     out_rows: Any,
     out_texts: Any,
+    out_words: Any,
 ) -> tuple[int, int]:
-    """Write pairs (text, eval text) that may match; (first text not scanned for want of room, pairs).
+    """Write pairs (text, eval text) that may match, and the words of the text; (first text not scanned for
+    want of room, pairs).
 
-    `counts` (T, 4) must be zero and is left so: weight found in the plain and in the masked view, and our
-    n-grams found in each. `touched` (T,) and `seen` (G,) are scratch; in `seen` all is below `stamp`.
+    One text at a time, so that its words never leave the processor's cache. `counts` (T, 4) must be zero and
+    is left so: weight found in the plain and in the masked view, our n-grams found in each. `touched` (T,)
+    and `seen` (G,) are scratch; in `seen` all is below `stamp`.
     """
     n, pairs, longest = tables.n, 0, 0
-    for text in range(first_row, len(rows) - 1):
-        longest = max(longest, rows[text + 1] - rows[text])
+    for text in range(first_row, len(offsets) - 1):
+        longest = max(longest, offsets[text + 1] - offsets[text])
+    words, numbers = np.empty(longest, np.uint64), np.empty(longest, np.bool_)
+    starts, ends = np.empty(longest, np.int64), np.empty(longest, np.int64)
     hashes, shift = np.empty(2 * longest, np.uint64), np.uint64(tables.shift)
-    for text in range(first_row, len(rows) - 1):
-        size = rows[text + 1] - rows[text]
-        known, bare, whole = probe(
-            words, numbers, rows[text], rows[text + 1], n, tables.masked, tables.bits, shift, hashes
-        )
+    for text in range(first_row, len(offsets) - 1):
+        size = split_text(data, offsets[text], offsets[text + 1], alphabet, False, words, starts, ends, 0)
+        mark_numbers(data, starts, size, alphabet[0], numbers)
+        known, bare, whole = probe(words, numbers, size, n, tables.masked, tables.bits, shift, hashes)
         n_touched, ours_plain, ours_masked = 0, size - n + 1 - bare, size - n + 1 - bare
         for k in range(known):
             gram = find(tables, hashes[k])
@@ -225,7 +239,7 @@ def scan(
                 counts[touched[k], :] = 0
             return text, pairs
         if same >= 0:
-            out_rows[pairs], out_texts[pairs] = text, same
+            out_rows[pairs], out_texts[pairs], out_words[pairs] = text, same, size
             pairs += 1
         for k in range(n_touched):
             found = touched[k]
@@ -238,6 +252,6 @@ def scan(
                 hit |= covered >= tables.train_words and covered >= tables.train_side * (ours + n - 1)
             counts[found, :] = 0
             if hit and found != same:
-                out_rows[pairs], out_texts[pairs] = text, found
+                out_rows[pairs], out_texts[pairs], out_words[pairs] = text, found, size
                 pairs += 1
-    return len(rows) - 1, pairs
+    return len(offsets) - 1, pairs

@@ -15,7 +15,7 @@ from curation.decontamination.rules import PRESETS, Rule
 from curation.eval_sets import EvalSet
 from curation.words.texts import Texts, split_words, texts_of
 
-_BYTES = 1 << 18  # text split into words at a time: what is made of it stays in the processor's cache
+_BYTES = 1 << 20  # text scanned at a time
 _PAIRS = 1 << 16  # pairs that may match, written at a time
 _ALIGNED = 4096  # pairs compared at a time
 
@@ -60,20 +60,18 @@ class Scanner:
         """
         texts = texts if isinstance(texts, Texts) else texts_of(texts)
         found = [MATCHES.to_frame()]
-        for first, piece, pairs in self._pairs(texts, parts, exact_words):
-            for begin in range(0, len(pairs), _ALIGNED):
-                block = pairs[begin : begin + _ALIGNED]
-                rows, places = np.unique(block[:, 0], return_inverse=True)
-                block = np.column_stack([places, block[:, 1:]])
-                frame = matches(self._aligner, self._catalog, _take(piece, rows), block)
-                row = pl.Series("row", (rows + first).astype(np.uint32)).gather(frame["row"])
-                found.append(frame.with_columns(row))
+        for block in _blocks(self._pairs(texts, parts, exact_words)):
+            rows, places = np.unique(block[:, 0], return_inverse=True)
+            block = np.column_stack([places, block[:, 1:]])
+            frame = matches(self._aligner, self._catalog, _take(texts, rows), block)
+            row = pl.Series("row", rows.astype(np.uint32)).gather(frame["row"])
+            found.append(frame.with_columns(row))
         return pl.concat(found).sort(ORDER)
 
     def candidates(self, texts: Iterable[str] | Texts) -> NDArray[np.int64]:
         """Numbers of the texts that may match, by hashes alone: the scan without attribution."""
         texts = texts if isinstance(texts, Texts) else texts_of(texts)
-        found = [first + np.unique(pairs[:, 0]) for first, _, pairs in self._pairs(texts, None, 1)]
+        found = [np.unique(pairs[:, 0]) for pairs in self._pairs(texts, None, 1)]
         return np.concatenate([np.zeros(0, np.int64), *found])
 
     def flagged(self, texts: Iterable[str] | Texts) -> NDArray[np.bool_]:
@@ -99,36 +97,32 @@ class Scanner:
         schema = {"eval_set": pl.String, "rows": pl.Int64, "indexable": pl.Int64, "too_short": pl.Int64}
         return pl.DataFrame(rows, schema=schema, orient="row")
 
-    def _pairs(
-        self, texts: Texts, parts: Parts | None, exact_words: int
-    ) -> Iterator[tuple[int, Texts, NDArray[np.int64]]]:
-        """(number of the first text, some texts, pairs among them that may match), piece by piece."""
+    def _pairs(self, texts: Texts, parts: Parts | None, exact_words: int) -> Iterator[NDArray[np.int64]]:
+        """Pairs that may match, see `alignment.align`, of some texts at a time."""
         for first, last in _pieces(texts.offsets):
             piece = Texts(texts.data, texts.offsets[first : last + 1])
             wholes = None if parts is None else _some(parts, first, last)
-            yield first, piece, self._pairs_of_piece(piece, wholes, exact_words)
+            yield self._pairs_of_piece(piece, wholes, exact_words) + (first, 0, 0, 0)
 
     def _pairs_of_piece(self, texts: Texts, parts: Parts | None, exact_words: int) -> NDArray[np.int64]:
-        from curation.decontamination.kernels import number_words, scan
+        from curation.decontamination.kernels import scan
 
         index = self.index
-        words = split_words(texts, index.alphabet)
-        numbers = number_words(texts.data, words.starts, index.alphabet.kinds)
         room = _PAIRS + len(self._touched)
-        rows, evals = np.empty(room, np.int64), np.empty(room, np.int64)
-        found = []
+        out = np.empty(room, np.int64), np.empty(room, np.int64), np.empty(room, np.int64)
+        found = [np.zeros((0, 3), np.int64)]
         done = 0
         while done < len(texts):
             done, n = scan(
-                *(index.tables, words.hashes, numbers, words.rows, done, self._stamp, exact_words),
-                *(self._counts, self._seen, self._touched, rows, evals),
+                *(index.tables, *texts, index.alphabet.tables, done, self._stamp, exact_words),
+                *(self._counts, self._seen, self._touched, *out),
             )
             self._stamp += len(texts)
-            found.append(np.column_stack([rows[:n], evals[:n]]))
-        pairs = np.concatenate(found or [np.zeros((0, 2), np.int64)])
-        n_words = np.diff(words.rows)[pairs[:, 0]]
-        whole = (n_words >= exact_words) & self.rule.exact
-        pairs = np.column_stack([pairs, np.zeros(len(pairs), np.int64), np.where(whole, n_words, -1)])
+            found.append(np.column_stack([column[:n] for column in out]))
+        pairs = np.concatenate(found)
+        whole = (pairs[:, 2] >= exact_words) & self.rule.exact
+        pairs = np.insert(pairs, 2, 0, axis=1)
+        pairs[~whole, 3] = -1
         if parts is None or not len(index.tables.wholes):
             return pairs
         pairs = np.concatenate([self._whole_parts(parts, exact_words), pairs])
@@ -156,6 +150,18 @@ def _pieces(offsets: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
         last = min(n, max(first + 1, last))
         yield first, last
         first = last
+
+
+def _blocks(pieces: Iterator[NDArray[np.int64]]) -> Iterator[NDArray[np.int64]]:
+    """The same pairs, about _ALIGNED at a time."""
+    waiting: list[NDArray[np.int64]] = []
+    for pairs in pieces:
+        waiting.append(pairs)
+        if sum(map(len, waiting)) >= _ALIGNED:
+            yield from np.array_split(np.concatenate(waiting), sum(map(len, waiting)) // _ALIGNED)
+            waiting = []
+    if any(map(len, waiting)):
+        yield np.concatenate(waiting)
 
 
 def _some(parts: Parts, first: int, last: int) -> Parts:

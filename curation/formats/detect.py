@@ -16,6 +16,7 @@ class Fit(NamedTuple):
     """How well rows fit a format; the smaller, the better."""
 
     strange: int  # rows of another shape
+    useless: bool  # it can read none of the rows
     ignored: int  # columns that the format does not look at, over all rows
     rejected: int  # rows and parts of rows that have the shape but cannot be read
 
@@ -24,7 +25,8 @@ def detect_format(rows: Iterable[Row]) -> list[str]:
     """The formats that most of the first rows have the shape of, best first; empty where there is none.
 
     A row whose label or text cannot be read still has the shape of its format. Of formats that fit all rows
-    alike, the one that looks at more of their columns comes first, then the one that can read more of them.
+    alike, those come first that can read any of them, then the one that looks at more of their columns, then
+    the one that can read more of them.
     Rows do not say what everything in them means: PRM800K fits four formats, a list of 0 and 1 is labels and
     scores."""
     sample = list(islice(rows, SAMPLE))
@@ -49,7 +51,7 @@ def _fit(form: Format, rows: list[Row]) -> Fit:
         else:
             rejected += any(isinstance(part, Unreadable) for part in parts)
         ignored += sum(not _looks_at(form, column, value) for column, value in row.items())
-    return Fit(strange, ignored, rejected)
+    return Fit(strange, strange + rejected == len(rows), ignored, rejected)
 
 
 def _looks_at(form: Format, column: str, value: Any) -> bool:

@@ -88,10 +88,17 @@ def split_text(
     h = START
     first = last = at = np.int64(begin)
     while at < end:
-        point = np.int64(data[at])
-        size = 1
-        if point < 128:
-            kind = np.int64(ascii[point]) >> 8
+        byte = data[at]
+        if byte < 128:
+            entry = ascii[byte]
+            kind = np.int64(entry >> 8)
+            if kind == inside:  # most bytes of most texts
+                if kind != SEPARATOR:
+                    h = (h ^ np.uint64(entry & 0xFF)) * PRIME
+                at += 1
+                last = at
+                continue
+            point, size = np.int64(byte), 1
         else:
             point, size = decode(data, at)
             kind = np.int64(kinds[point]) if point < LIMIT else _rare_kind(point)

@@ -71,6 +71,12 @@ def test_rows_that_are_damaged_do_not_change_the_format() -> None:
     assert detect_format([pair, pair, {"text": "no pair"}, pair, 7])[0] == "rewardbench"
 
 
+def test_a_format_that_can_read_none_of_the_rows_comes_behind_those_that_can() -> None:
+    whole = {"prompt": "How many?", "prompt_id": "x", "messages": [], "score_chosen": 8.0}
+    whole |= {"chosen": QUESTION + answer("a"), "rejected": QUESTION + answer("b")}  # as in UltraFeedback
+    assert detect_format([whole])[0] == "trl-preference"
+
+
 def test_a_process_chat_is_no_outcome_chat() -> None:
     turns = [{"role": "user", "content": "Q? Step 1: a"}, {"role": "assistant", "content": "+"}]
     assert detect_format([{"conversations": turns}])[0] == "rlhflow-outcome"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from chat_server import ChatServer, reply
 from curation.decontamination import REPORT
 from flows import build, card, decontaminate, prompts, recorded, screen, verify
 from flows.decontaminate import CONTAMINATION
+from flows.engines import close_engines
 from flows.preflight import check_inputs
 from flows.prompt_tables import CLEAN
 from flows.recipe import OWN_TEST, Recipe
@@ -38,6 +40,12 @@ FILLER = [
 CLEAN_ONE = "Three goats and nine hens share a yard. How many legs are in the yard?"
 OTHER = "What is left when a quarter of a cake is eaten by the youngest of the cousins?"
 QUOTE = f"I was asked: {EXAM[2]} The answer is 7."
+
+
+@pytest.fixture(autouse=True)
+def engines() -> Iterator[None]:
+    yield
+    close_engines()
 
 
 @pytest.fixture
@@ -177,7 +185,6 @@ def test_a_set_that_appears_later_is_compared(tmp_path: Path) -> None:
     run(tmp_path / "run", recipe, only=2)
     assert LEAK in questions_left(tmp_path / "run")
     write(tmp_path / "exam.jsonl", [{"question": text} for text in EXAM])
-    decontaminate._loaded.cache_clear()  # another process, a day later
     run(tmp_path / "run", recipe, only=2)
     assert LEAK not in questions_left(tmp_path / "run")
 
@@ -194,7 +201,6 @@ def test_a_moved_set_is_the_same_set_and_a_changed_one_is_not(
     run(tmp_path / "run", moved, only=2)
     assert "decontaminate up to date 1/1" in capsys.readouterr().out
     write(tmp_path / "moved/exam.jsonl", [{"question": EXAM[0]}])
-    decontaminate._loaded.cache_clear()
     run(tmp_path / "run", moved, only=2)
     assert "exam.jsonl changed" in capsys.readouterr().out
     assert TWIN in questions_left(tmp_path / "run")
