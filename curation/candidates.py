@@ -14,6 +14,7 @@ Row = dict[str, Any]
 # Polars keeps the separators U+001C to U+001F that Python strips: the same text must be the same to both.
 _WHITESPACE = "".join(filter(str.isspace, map(chr, range(0x3001))))
 _BARE_TEXT = pl.col("text").str.strip_chars(_WHITESPACE)
+NO_TEXT = _BARE_TEXT == ""
 SAME_TEXT = ("prompt_id", _BARE_TEXT)
 
 EXCLUDED = pl.Schema({"completion_id": pl.String(), "reason": pl.String()})  # what a set is built without
@@ -39,7 +40,7 @@ def usable_completions(
         known = known.join(once(excluded).select(EXCLUDED.names()), "completion_id", "left")
         for reason in known["reason"].drop_nulls().unique().sort():
             known = without(known, pl.col("reason").eq_missing(pl.lit(reason)), reason, account)
-    known = without(known, _BARE_TEXT == "", "empty_text", account)
+    known = without(known, NO_TEXT, "empty_text", account)
     return known.select("prompt_id", "completion_id", "text").sort("prompt_id", "completion_id")
 
 
@@ -68,8 +69,12 @@ def once(known: pl.DataFrame) -> pl.DataFrame:
 
 def distinct_texts(candidates: pl.DataFrame, account: Account, value: str = "label") -> pl.DataFrame:
     """One row per text of a prompt; a text with two different values has none of them."""
-    both = pl.col(value).n_unique().over(SAME_TEXT) > 1
-    return first_of_texts(without(candidates, both, "conflicting_" + value, account), account)
+    return first_of_texts(without(candidates, conflicting(value), "conflicting_" + value, account), account)
+
+
+def conflicting(value: str) -> pl.Expr:
+    """Rows whose text has two different values in its prompt."""
+    return pl.col(value).n_unique().over(SAME_TEXT) > 1
 
 
 def first_of_texts(candidates: pl.DataFrame, account: Account) -> pl.DataFrame:

@@ -21,6 +21,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from heapq import heapify, heappop, heapreplace
 from math import inf, log
 from typing import Literal, NamedTuple
 
@@ -136,12 +137,19 @@ class _Tokens:
 def _take(good: list[Comparison], rule: PairRule) -> tuple[list[Comparison], list[Comparison]]:
     waiting = _in_order(good, rule)
     uses: Counter[str] = Counter()
-    taken: list[Comparison] = []
-    while waiting and len(taken) < rule.pairs_per_prompt:
-        places = [(one.margin == 0, sum(uses[i] for i in one.ids)) for one in waiting]
-        taken.append(waiting.pop(places.index(min(places))))
-        uses.update(taken[-1].ids)
-    return taken, waiting
+    taken: dict[int, Comparison] = {}
+    heap = [(one.margin == 0, 0, place) for place, one in enumerate(waiting)]
+    heapify(heap)
+    while heap and len(taken) < rule.pairs_per_prompt:
+        is_tie, used_then, place = heap[0]
+        used = sum(uses[i] for i in waiting[place].ids)
+        if used > used_then:  # uses only grow: what is first by old counts and still has them is the first
+            heapreplace(heap, (is_tie, used, place))
+            continue
+        heappop(heap)
+        taken[place] = waiting[place]
+        uses.update(waiting[place].ids)
+    return [*taken.values()], [one for place, one in enumerate(waiting) if place not in taken]
 
 
 def _in_order(good: list[Comparison], rule: PairRule) -> list[Comparison]:

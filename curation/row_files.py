@@ -49,12 +49,15 @@ def columns_of(path: Path) -> pa.Schema:
 
 
 def check_columns(path: Path, names: Sequence[str]) -> None:
-    """InputError unless the file has these columns."""
+    """InputError unless the file has these columns, or is one of JSON lines without a row."""
     there = columns_of(path).names
+    if not there and not _is_parquet(path):
+        return
     for name in names:
         if name not in there:
-            has = ", ".join(map(repr, there)) or "none"
-            raise InputError(f"{path}: no column {name!r} (it has {has}){did_you_mean(name, there)}")
+            where = "" if _is_parquet(path) else f" in the first {_SEEN_ROWS:,} rows"
+            has = f"no column {name!r}{where} (it has {', '.join(map(repr, there)) or 'none'})"
+            raise InputError(f"{path}: {has}{did_you_mean(name, there)}")
 
 
 def parts_of(path: Path, size: int = 1 << 26) -> list[Part]:
@@ -111,11 +114,20 @@ def _copy_parquet(path: Path, out: Path, keep: NDArray[np.bool_]) -> int:
     at = 0
     with _parquet(path) as file, pq.ParquetWriter(out, file.schema_arrow, compression="zstd") as writer:
         for batch in _record_batches(file, range(file.num_row_groups), ROW_GROUP):
-            mine = batch.filter(pa.array(keep[at : at + batch.num_rows]))
+            mine = _kept_of(batch, keep[at : at + batch.num_rows])
             if mine.num_rows:  # as a table it is a row group; as a batch it would wait for a million rows
-                writer.write_table(pa.Table.from_batches([mine]))
+                writer.write_table(mine)
             at += batch.num_rows
     return at
+
+
+def _kept_of(batch: pa.RecordBatch, keep: NDArray[np.bool_]) -> pa.Table:
+    try:
+        return pa.Table.from_batches([batch.filter(pa.array(keep))])
+    except pa.ArrowNotImplementedError:  # of string views; they can be sliced
+        edges = np.flatnonzero(np.diff(keep, prepend=False, append=False)).tolist()
+        runs = [batch.slice(a, b - a) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+        return pa.Table.from_batches(runs, batch.schema)
 
 
 def _record_batches(

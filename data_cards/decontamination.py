@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +13,8 @@ from data_cards.run import Facts, Run
 from data_cards.summary import percent
 
 IGNORED = {
-    "folded": "Case, accents and punctuation do not count.",
-    "unpunctuated": "Case and punctuation do not count.",
+    "folded": "Case, accents, punctuation and operators (+, -, =) do not count.",
+    "unpunctuated": "Case, punctuation and operators (+, -, =) do not count.",
     "spaced": "Case does not count.",
 }
 TWINS = {
@@ -32,7 +33,11 @@ PARAPHRASES = (
 class Decontamination:
     rule: str  # in words
     twins: str
-    sets: list[Facts]  # rows of curation.decontamination.TOTALS
+    sets: list[
+        Facts
+    ]  # rows of curation.decontamination.TOTALS, and `unseen`: eval rows out of reach of n-grams
+    unseen: str  # what happens to those
+    hardly_seen: list[str]
     not_compared: list[Facts]  # name, source, reason
     recall: list[Facts]  # rows of curation.decontamination.planted.PLANTED
     blocks: list[Block]
@@ -45,17 +50,39 @@ def decontamination(run: Run) -> Decontamination | None:
         return None
     warned = {row["eval_set"]: row["completions_warned"] for row in screened.get("eval_sets") or ()}
     sets: list[Facts] = [
-        {**row, "completions_warned": warned.get(row["eval_set"])}
+        {
+            **row,
+            "completions_warned": warned.get(row["eval_set"]),
+            "unseen": row["rows"] - row["indexable"],
+        }
         for row in sorted(notes["eval_sets"], key=lambda row: str(row["eval_set"]))
     ]
     return Decontamination(
         rule=rule_words(notes["rule"]),
         twins=TWINS[notes["twins"]],
         sets=sets,
+        unseen=unseen_title(notes["rule"]["exact"]),
+        hardly_seen=hardly_seen(sets, notes["rule"]["exact"]),
         not_compared=list(notes["not_compared"]),
         recall=list(notes["recall"]),
         blocks=_blocks(run, notes, screened),
     )
+
+
+def unseen_title(exact: bool) -> str:
+    """What a rule does with evaluation rows that its n-grams do not see."""
+    return "only whole" if exact else "not compared"
+
+
+def hardly_seen(totals: Sequence[Facts], exact: bool) -> list[str]:
+    """A line for each set of which n-grams see less than half: no hit says next to nothing there."""
+    rest = "only found as whole copies, without a word before or behind" if exact else "not compared at all"
+    return [
+        f"{row['eval_set']}: n-grams see {row['indexable']:,} of {row['rows']:,} rows; the others are too "
+        f"short, or made of phrases that many of them share, and are {rest}"
+        for row in totals
+        if 2 * row["indexable"] < row["rows"]
+    ]
 
 
 def rule_words(rule: Facts) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from data_cards.summary import number, percent, points
+from data_cards.summary import number, percent, points, short_id
 
 TEMPLATES = Path(__file__).with_name("templates")
 # Control characters could hide text, bidirectional ones could reorder it.
@@ -68,6 +68,7 @@ def _environment() -> Environment:
         "count": lambda n: f"{n:,}",
         "seconds": _seconds,
         "place": _place,
+        "short_id": short_id,
         "words": lambda name: str(name).replace("_", " "),
     }
     return environment

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import PurePath
@@ -69,6 +70,7 @@ class SetLine:
     test: int
     prompts: int
     labels: str
+    warning: str | None  # why one side of the split is empty
 
 
 def set_lines(run: Run) -> list[SetLine]:
@@ -84,6 +86,7 @@ def set_lines(run: Run) -> list[SetLine]:
                 sizes.get("test", 0),
                 rows["prompt_id"].n_unique(),
                 _labels(name, rows),
+                ((run.stages.get(f"build/{name}") or {}).get("notes") or {}).get("warning"),
             )
         )
     return lines
@@ -273,6 +276,11 @@ def number(value: Any, digits: int = 3) -> str:
 def points(difference: float) -> str:
     """A difference of shares in percentage points, signed."""
     return f"{100 * difference:+.1f}".replace("-", "−")
+
+
+def short_id(name: str) -> str:
+    """Names of rows as they are (`train.jsonl:1314`); content ids, which a prefix tells apart, cut."""
+    return name[:16] if re.fullmatch("[0-9a-f]{32,}", name) else name
 
 
 def size_category(rows: int) -> str:

@@ -74,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
         "look at completions with their step labels, and pairs with evidence",
     )
     show.add_argument("run", metavar="RUN")
-    show.add_argument("-n", type=int, default=3, metavar="N", help="how many of each (default 3)")
+    show.add_argument("-n", type=_positive, default=3, metavar="N", help="how many of each (default 3)")
     show.add_argument("--prompt", metavar="ID", help="only this prompt id (a prefix will do)")
 
     _decontaminate(verbs)
@@ -85,7 +85,9 @@ def _parser() -> argparse.ArgumentParser:
         "what touches an evaluation set: our text and the evaluation text side by side",
     )
     contamination.add_argument("run", metavar="RUN", help="run, folder of `flows decontaminate`, or report")
-    contamination.add_argument("-n", type=int, default=10, metavar="N", help="matches shown (default 10)")
+    contamination.add_argument(
+        "-n", type=_positive, default=10, metavar="N", help="matches shown (default 10)"
+    )
     contamination.add_argument("--eval-set", metavar="NAME", help="only matches with this set")
     contamination.add_argument("--action", choices=["drop", "warn", "unknown"])
     contamination.add_argument("--row", metavar="ID", help="only this row or prompt id (a prefix will do)")
@@ -106,7 +108,7 @@ def _parser() -> argparse.ArgumentParser:
     convert.add_argument(
         "--list", action=_Formats, nargs=0, help="print every format with what it cannot hold, and exit"
     )
-    convert.add_argument("source", metavar="IN", help=".jsonl, .jsonl.gz, .parquet or .json")
+    convert.add_argument("source", metavar="IN", help=".jsonl, .jsonl.gz, .parquet, .json or .csv")
     convert.add_argument("target", metavar="OUT", help=".jsonl or .jsonl.gz; a table also .parquet")
     for flag, name, side in (("--from", "read_as", "IN"), ("--to", "write_as", "OUT")):
         convert.add_argument(
@@ -142,7 +144,7 @@ def _parser() -> argparse.ArgumentParser:
     audit.add_argument("--max-tokens", type=int, metavar="N", help="how many tokens of a row the model reads")
     audit.add_argument("--json", metavar="OUT", help="also write the report as JSON")
     audit.add_argument(
-        "-n", type=int, default=3, metavar="N", help="rows to name for each finding (default 3)"
+        "-n", type=_positive, default=3, metavar="N", help="rows to name for each finding (default 3)"
     )
 
     deploy = _verb(
@@ -168,7 +170,8 @@ def _decontaminate(verbs: argparse._SubParsersAction) -> None:
         verbs,
         "decontaminate",
         "flows.decontaminate_files:decontaminate",
-        "copy data files without the rows that touch an evaluation set, and report every match",
+        "copy data files without the rows that touch an evaluation set, and report every match; with a "
+        "column prompt_id, all rows of a dropped prompt of that file go",
     )
     verb.add_argument("files", nargs="*", metavar="FILES", help=".jsonl, .jsonl.gz or .parquet")
     verb.add_argument(
@@ -197,7 +200,7 @@ def _decontaminate(verbs: argparse._SubParsersAction) -> None:
     verb.add_argument(
         "--out", default="decontaminated", metavar="DIR", help="folder written (default: decontaminated)"
     )
-    verb.add_argument("--workers", type=int, default=1, metavar="N", help="processes (default 1)")
+    verb.add_argument("--workers", type=_positive, default=1, metavar="N", help="processes (default 1)")
 
 
 def _copies(verbs: argparse._SubParsersAction) -> None:
@@ -205,7 +208,8 @@ def _copies(verbs: argparse._SubParsersAction) -> None:
         verbs,
         "deduplicate",
         "flows.deduplicate_files:deduplicate",
-        "copy data files without the rows that repeat another one, word for word or nearly",
+        "copy data files without the rows that repeat another one, word for word or nearly; other numbers, "
+        "symbols, system messages or roles make another row",
     )
     split = _verb(
         verbs,
@@ -245,6 +249,13 @@ def _verb(verbs: argparse._SubParsersAction, name: str, call: str, text: str) ->
     parser = verbs.add_parser(name, help=text, description=text)
     parser.set_defaults(call=call)
     return parser
+
+
+def _positive(text: str) -> int:
+    """A count of 1 or more; argparse tells the user what was wrong."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of 1 or more, not {text!r}")
+    return int(text)
 
 
 class _Formats(argparse.Action):

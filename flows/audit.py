@@ -1,11 +1,14 @@
 """`flows audit`: label-integrity checks of the sets of a run, or of any file in a known row format.
 
-Exit codes: 0 no errors, 1 errors found, 2 bad input.
+Exit codes: 0 no errors, 1 errors found, 2 bad input, 4 the audit itself failed.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
+import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +17,23 @@ from store.errors import InputError
 if TYPE_CHECKING:
     from curation.audit import Report, Tokens
 
-EXIT_CLEAN, EXIT_ERRORS = 0, 1
+EXIT_CLEAN, EXIT_ERRORS, EXIT_FAILED = 0, 1, 4
 DATA = (".parquet", ".jsonl", ".jsonl.gz", ".json", ".csv")
 LONGEST_DETAIL = 200  # characters of a finding that are printed
 
 
 def audit(args: argparse.Namespace) -> int:
+    """Python's own exit code for a traceback is 1, which means errors in the set here."""
+    try:
+        return _audit(args)
+    except (InputError, BrokenPipeError):
+        raise
+    except Exception:
+        traceback.print_exc()
+        return EXIT_FAILED
+
+
+def _audit(args: argparse.Namespace) -> int:
     if args.checks:
         _print_checks()
         return EXIT_CLEAN
@@ -27,6 +41,10 @@ def audit(args: argparse.Namespace) -> int:
         raise InputError("nothing to audit: name a run, a file or a folder (--checks lists the checks)")
     if args.model is None and args.max_tokens is not None:
         raise InputError("--max-tokens counts the tokens of a model; name it with --model")
+    if args.max_tokens is not None and args.max_tokens < 1:
+        raise InputError(f"--max-tokens {args.max_tokens}: must be at least 1")
+    if args.json:
+        _check_writable(Path(args.json))
     tokens = _tokens(args.model, args.max_tokens) if args.model else None
     run_dir = _run(args.targets)
     if run_dir:
@@ -56,6 +74,13 @@ def _run(targets: list[str]) -> Path | None:
     return next((path for path in places if (path / "manifest.json").is_file()), None)
 
 
+def _check_writable(path: Path) -> None:
+    """Before the audit, which may take hours."""
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        raise InputError(f"--json {path}: no file can be written there")
+
+
 def _files(targets: list[str]) -> list[Path]:
     """Files as they are named, and the data files of folders."""
     from store.inputs import check_exists
@@ -63,7 +88,7 @@ def _files(targets: list[str]) -> list[Path]:
     found: list[Path] = []
     for target in map(Path, targets):
         if target.is_dir():
-            inside = sorted(path for path in target.rglob("[!.]*") if path.name.endswith(DATA))
+            inside = sorted(_data_files(target))
             if not inside:
                 raise InputError(f"{target}: no run (manifest.json) and no data files ({', '.join(DATA)})")
             found += inside
@@ -71,6 +96,22 @@ def _files(targets: list[str]) -> list[Path]:
             check_exists(target)
             found.append(target)
     return found
+
+
+def _data_files(folder: Path) -> Iterator[Path]:
+    for path in folder.rglob("[!.]*"):
+        if not path.is_file() or not path.name.lower().endswith(DATA):
+            continue
+        if path.name.lower().endswith(".json") and not _holds_a_list(path):
+            print(f"{path}: not audited, it describes something and holds no list of rows")
+        else:
+            yield path
+
+
+def _holds_a_list(path: Path) -> bool:
+    """Folders of published sets hold descriptions, too, such as dataset_info.json."""
+    with open(path, "rb") as file:
+        return not file.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{")
 
 
 def _tokens(model: str, max_tokens: int | None) -> Tokens:
@@ -88,7 +129,7 @@ def _tokens(model: str, max_tokens: int | None) -> Tokens:
         raise InputError(
             f"--model {model}: no tokenizer can be loaded: {str(error).splitlines()[0]}"
         ) from error
-    limit = max_tokens or tokenizer.model_max_length
+    limit = tokenizer.model_max_length if max_tokens is None else max_tokens
     if not 0 < limit < 10**9:  # transformers' mark of "unknown" is 1e30
         raise InputError(f"--model {model} does not say how many tokens it reads; give --max-tokens N")
     codec = Codec(tokenizer, model)
@@ -111,6 +152,9 @@ def _print(reports: list[Report], examples: int) -> None:
         if report.read != report.rows:
             what += f", {report.read:,} of the {report.table} table"
         print(f"{report.name}{what}")
+        if report.also_fits:
+            others = ", ".join(report.also_fits)
+            print(f"    not all rows could be read; --from names another format: perhaps {others}")
         for name, fact in report.facts.items():
             print(f"    {name.replace('_', ' ')}: " + ", ".join(f"{k} {_number(v)}" for k, v in fact.items()))
         for one in report.found:

@@ -19,12 +19,13 @@ from flows import filters, pairs
 from flows.consensus import AGREED_FILE
 from flows.judge_modes import SCORES_FILE
 from flows.pairs import Made
+from flows.progress import say
 from flows.prompt_tables import CLEAN
 from flows.recipe import Recipe
 from flows.rollout import STEPS_DIR
 from flows.sample import COMPLETIONS_DIR
 from flows.search import SEARCHED_DIR, SEARCHED_STEPS_DIR
-from flows.stage import Outcome, Stage
+from flows.stage import Outcome, Stage, require
 from flows.verify import VERDICTS_DIR
 from flows.vote import VOTES_FILE
 from labelers.judges.scores import JUDGE_SCORES
@@ -81,7 +82,7 @@ def stages(run_dir: Path, recipe: Recipe) -> list[Stage]:
         if name == "stepwise":
             settings["truncate_after_error"] = recipe.build.truncate_after_error
         outputs = (set_file(name, "train"), set_file(name, "test"))
-        found.append(Stage(f"build/{name}", work, settings, tuple(inputs), outputs, version=3))
+        found.append(Stage(f"build/{name}", work, settings, tuple(inputs), outputs, version=4))
     return found
 
 
@@ -102,6 +103,11 @@ def work(run_dir: Path, recipe: Recipe, stage: Stage) -> Outcome:
     left_out, filtered = filters.excluded(run_dir, recipe, mine, material.labels, values)
     material = material._replace(excluded=left_out)
     table, account, more = _BUILDERS[name](run_dir, recipe, material)
+    require(
+        not (table.is_empty() and account.rejected.get("balance")),
+        f"the {name} set is not written: all its labels are of one kind, and build.max_imbalance leaves none "
+        f"of them ({account.line()}); leave it out, or choose prompts that are neither too easy nor too hard",
+    )
     groups = prompt_groups(material.prompts.filter(pl.col("split") == "train"))
     train, test = split_by_group(table, groups, recipe.build.heldout_fraction, recipe.seed)
     sources = Sources(material.prompts, material.completions, material.labels)
@@ -115,8 +121,26 @@ def work(run_dir: Path, recipe: Recipe, stage: Stage) -> Outcome:
         "split_groups": groups["group"].n_unique(),
         "audit": [finding._asdict() for finding in findings],
     }
+    if warning := empty_side(table, groups, train.height, test.height, recipe.build.heldout_fraction):
+        say(f"build/{name} warning: {warning}")
+        facts["warning"] = warning
     heights = {set_file(name, "train"): train.height, set_file(name, "test"): test.height}
     return Outcome(account, heights, facts=facts | filtered | more | _balance(name, table))
+
+
+def empty_side(
+    table: pl.DataFrame, groups: pl.DataFrame, n_train: int, n_test: int, fraction: float
+) -> str | None:
+    """Why one side of the split has no row, where it should have those of a prompt or more."""
+    used = groups.join(table.select("prompt_id"), "prompt_id", "semi")
+    side, share = ("test", fraction) if n_train else ("train", 1 - fraction)
+    if (n_train and n_test) or used.height * share < 1:
+        return None
+    sizes = used["group"].value_counts()["count"].to_list()
+    return (
+        f"no {side} rows: {used.height:,} prompts are {len(sizes):,} group(s) of near copies, the largest of "
+        f"{max(sizes):,}; a group is not divided, and the seed drew none for {side}"
+    )
 
 
 def made(run_dir: Path, recipe: Recipe, name: str) -> Made:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from data_cards.summary import short_id
 from store.errors import InputError
 from store.inputs import did_you_mean
 from store.shards import read_table
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 RUN_TABLES = ("tables/contamination.parquet", "tables/contaminated_completions.parquet")
-ID = 16  # characters shown of the name of a row
 FILE_REPORT = "contamination.parquet"  # in the folder that `flows decontaminate` writes
 # What a person looks at first: what was dropped, then what nobody could decide, the clearest matches on top.
 ORDER = ("action", "coverage_eval", "eval_set", "eval_row", "row_id", "field")
@@ -108,7 +108,7 @@ def _show_match(console: Console, row: dict[str, Any]) -> None:
     console.print(_line(row, style), soft_wrap=True)
     table = Table(box=None, expand=True, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("ours", ratio=1, overflow="fold")
-    theirs = f"{_clean(row['eval_set'])}, row {_clean(row['eval_row'][:ID])}"
+    theirs = f"{_clean(row['eval_set'])}, row {_clean(short_id(row['eval_row']))}"
     table.add_column(theirs, ratio=1, overflow="fold")
     table.add_row(
         _marked(row["span"], row["spans"], style), _marked(row["eval_span"], row["eval_spans"], style)
@@ -125,7 +125,7 @@ def _line(row: dict[str, Any], style: str) -> Text:
         for name, what in (("coverage_eval", "the evaluation text"), ("coverage_ours", "ours"))
         if row[name] is not None
     ]
-    told = f"  {row['field']} {_clean(row['row_id'][:ID])}  {rule_words(row)}"
+    told = f"  {row['field']} {_clean(short_id(row['row_id']))}  {rule_words(row)}"
     return Text.assemble((row["action"], style), told, (f": {', '.join(covers)}" if covers else ""))
 
 

@@ -23,7 +23,9 @@ from curation.decontamination import (
 )
 from curation.decontamination.planted import planted_recall
 from curation.eval_sets import Declaration, EvalSet, NotCompared, declared, eval_set_from_prompts, load
+from data_cards.decontamination import hardly_seen
 from flows.paraphrases import PARAPHRASES, judge_paraphrases, judge_settings, merged
+from flows.progress import say
 from flows.prompt_tables import prompts_in, prompts_out
 from flows.recipe import OWN_TEST, DecontaminateStage, Recipe
 from flows.stage import Outcome, Stage, Usage, require
@@ -49,7 +51,7 @@ def stage(recipe: Recipe) -> Stage:
     outputs = [prompts_out(recipe, "decontaminate"), CONTAMINATION]
     outputs += [PARAPHRASES] if recipe.decontaminate.judge else []
     settings = rule_settings(recipe) | judge_settings(recipe) | {"seed": recipe.seed}
-    return Stage("decontaminate", work, settings, inputs, tuple(outputs), version=2)
+    return Stage("decontaminate", work, settings, inputs, tuple(outputs), version=3)
 
 
 def rule_settings(recipe: Recipe) -> dict[str, Any]:
@@ -126,6 +128,8 @@ def work(run_dir: Path, recipe: Recipe, stage: Stage) -> Outcome:
     )
     write_table(clean, run_dir / stage.outputs[0], PROMPTS)
     write_table(found.report, run_dir / CONTAMINATION, REPORT)
+    for line in hardly_seen(found.totals.to_dicts(), settings_of(recipe).rule.exact):
+        say(f"decontaminate warning: hardly compared: {line}")
     facts |= _facts(recipe, compared, found.totals) | _planted(prompts, found.dropped)
     rows = {stage.outputs[0]: clean.height, CONTAMINATION: found.report.height}
     return Outcome(account, rows, usage, cached, facts)

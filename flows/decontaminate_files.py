@@ -35,9 +35,12 @@ def decontaminate(args: argparse.Namespace) -> int:
     from curation.decontamination.planted import planted_recall
     from curation.eval_sets import load
 
-    loaded = load([selected(given) for given in args.against], args.missing)
+    selection = [selected(given) for given in args.against]
+    _check_files(args)
+    loaded = load(selection, args.missing)
     if not loaded.sets:
-        raise InputError("none of the evaluation sets could be loaded: nothing can be compared")
+        reasons = "".join(f"\n- {one.reason}" for one in loaded.not_compared)
+        raise InputError(f"none of the evaluation sets could be loaded: nothing can be compared{reasons}")
     settings = Settings(preset(args.preset), args.twins, completions=args.completions)
     result = decontaminate_files(
         [Path(file) for file in args.files],
@@ -50,7 +53,7 @@ def decontaminate(args: argparse.Namespace) -> int:
     scanner = settings.scanner(loaded.sets)
     recall = planted_recall(scanner, loaded.sets, SEED)
     _write_summary(args, scanner.rule, loaded, result, recall)
-    _tell(Console(highlight=False), args, loaded, result, recall)
+    _tell(Console(highlight=False), args, scanner.rule, loaded, result, recall)
     return 0
 
 
@@ -65,15 +68,30 @@ def selected(given: str) -> dict[str, Any]:
     from flows.recipe import AgainstSet
 
     if not given.startswith("{"):
-        name, _, path = given.partition("=")
+        name, copied, path = given.partition("=")
+        if copied and not path:
+            raise InputError(f"--against {given}: which file? Write NAME=FILE, or {name} alone for the Hub's")
         return {"name": name, "path": path} if path else {"name": name}
     try:
         return AgainstSet.model_validate(yaml.safe_load(given)).selected()
-    except (ValidationError, yaml.YAMLError) as error:
-        raise InputError(
-            f"--against {given!r}: write it as in a recipe, '{{name: mine, path: FILE, columns: [COLUMN]}}' "
-            f"({str(error).splitlines()[-1].strip()})"
-        ) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        wrong = f"{'.'.join(map(str, first['loc']))}: {first['msg']}".removeprefix(": ")
+    except yaml.YAMLError as error:
+        wrong = " ".join(str(error).split())
+    raise InputError(
+        f"--against {given!r}: write it as in a recipe, '{{name: mine, path: FILE, columns: [COLUMN]}}' "
+        f"({wrong})"
+    )
+
+
+def _check_files(args: argparse.Namespace) -> None:
+    """InputError for a file or column that is not there, before sets are fetched, which can take long."""
+    from curation.decontamination.fields import fields_of
+    from curation.row_files import columns_of
+
+    for file in args.files:
+        fields_of(columns_of(Path(file)), _fields(args), file)
 
 
 def _fields(args: argparse.Namespace) -> dict[str, Any] | None:
@@ -99,6 +117,7 @@ def _write_summary(
             "files": {Path(file).name: file_hash(file) for file in args.files},
             "scanned": result.fields,
             "not_scanned": result.not_scanned,
+            "speakers_taken_for_users": result.speakers,
             "rows": result.account.to_dict(),
             "eval_sets": result.totals.to_dicts(),
             "not_compared": [one._asdict() for one in loaded.not_compared],
@@ -108,19 +127,33 @@ def _write_summary(
 
 
 def _tell(
-    console: Console, args: argparse.Namespace, loaded: Loaded, result: FilesResult, recall: pl.DataFrame
+    console: Console,
+    args: argparse.Namespace,
+    rule: Rule,
+    loaded: Loaded,
+    result: FilesResult,
+    recall: pl.DataFrame,
 ) -> None:
     from rich.table import Table
 
-    numbers = ("rows", "indexable", "too_short", "hit", "twins", "prompts_dropped")
+    from data_cards.decontamination import hardly_seen, unseen_title
+    from data_cards.render import plain
+
     table = Table("evaluation set", box=None, header_style="bold")
-    for name in ("rows", "seen by n-grams", "only whole", "hit", "twins", "dropped here"):
+    for name in ("rows", "seen by n-grams", unseen_title(rule.exact), "hit", "twins", "dropped here"):
         table.add_column(name, justify="right")
     for row in result.totals.iter_rows(named=True):
-        table.add_row(row["eval_set"], *(f"{row[name]:,}" for name in numbers))
+        seen = [row["rows"], row["indexable"], row["rows"] - row["indexable"]]
+        numbers = [*seen, row["hit"], row["twins"], row["prompts_dropped"]]
+        table.add_row(row["eval_set"], *(f"{number:,}" for number in numbers))
     console.print(table)
+    for line in hardly_seen(result.totals.to_dicts(), rule.exact):
+        console.print(f"HARDLY COMPARED {line}", style="red", markup=False)
     for one in loaded.not_compared:
         console.print(f"NOT COMPARED {one.name} ({one.source}): {one.reason}", style="red", markup=False)
+    for file, speakers in result.speakers.items():
+        heard = ", ".join(f"{name} {n:,}" for name, n in speakers.items())
+        console.print(f"{file}: messages taken for a user's: {plain(heard)}", markup=False)
     found = ", ".join(f"{row['edit']} {row['recall']:.0%}" for row in recall.iter_rows(named=True))
     console.print(f"planted copies found: {found}", markup=False)
     console.print(result.account.line(), markup=False)

@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from curation.duplicates.files import group_sizes
+from curation.duplicates.files import group_facts
 from curation.duplicates.frames import copies_of, hashes_of, prompt_texts
 from flows.prompt_tables import prompts_in, prompts_out
 from flows.recipe import Recipe
@@ -34,7 +34,7 @@ def stage(recipe: Recipe) -> Stage:
     assert recipe.deduplicate
     settings = recipe.deduplicate.rule._asdict()
     outputs = (prompts_out(recipe, "deduplicate"), DUPLICATE_PROMPTS)
-    return Stage("deduplicate", work, settings, (prompts_in(recipe, "deduplicate"),), outputs)
+    return Stage("deduplicate", work, settings, (prompts_in(recipe, "deduplicate"),), outputs, version=2)
 
 
 def work(run_dir: Path, recipe: Recipe, stage: Stage) -> Outcome:
@@ -64,7 +64,7 @@ def work(run_dir: Path, recipe: Recipe, stage: Stage) -> Outcome:
     account.reject("near_copy", copies.height - exact)
     write_table(distinct, run_dir / stage.outputs[0], PROMPTS)
     write_table(copies.sort("prompt_id"), run_dir / DUPLICATE_PROMPTS, DUPLICATES)
-    facts = group_sizes(found.group) | {
+    facts = group_facts(found) | {
         "exact": exact,
         "near": copies.height - exact,
         "examples": _examples(copies),

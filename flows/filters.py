@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from curation.candidates import EXCLUDED
+from curation.candidates import EXCLUDED, NO_TEXT, conflicting
 from curation.duplicates.frames import near_copies
 from curation.duplicates.rule import Rule
 from curation.filters.difficulty import difficulty_checks, histogram, pass_rates
@@ -42,7 +42,8 @@ def excluded(
     """EXCLUDED of `completions`, and facts: how many for each reason, prompts by tenths of their pass rate.
 
     `labels` are LABELS; `values` (VALUES) what a set says of a completion: of near copies with one value one
-    stays, those with different values are all kept.
+    stays, those with different values are all kept. A completion that no set takes, without text or with a
+    text of two values, is nobody's copy: it would be kept for those that are left out, and go itself.
     """
     config = recipe.build.filters
     rates = pass_rates(completions, labels)
@@ -51,6 +52,7 @@ def excluded(
     found = completions.select("completion_id", "prompt_id", "text").with_columns(reason=reasons)
     if rule := _copies_rule(recipe):
         left = found.filter(pl.col("reason").is_null()).join(values, "completion_id")
+        left = left.filter(~NO_TEXT & ~conflicting("value"))
         copies = near_copies(left, text="text", key="completion_id", within=("prompt_id", "value"), rule=rule)
         is_copy = pl.col("completion_id").is_in(copies["completion_id"].to_list())
         found = found.with_columns(reason=pl.when(is_copy).then(pl.lit("near_duplicate")).otherwise("reason"))

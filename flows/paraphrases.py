@@ -75,6 +75,8 @@ def judge_paraphrases(
     verdicts = said.select(*PAIR, pl.col("verdict").cast(pl.String))
     judged = pairs.join(verdicts, PAIR, maintain_order="left")
     found = index.matches(judged)
+    if settings.twins == "off":  # the judge is told not to mind numbers
+        found = found.filter(~pl.col("numbers_differ"))
     rows = report_rows(found, content_id(judge_settings(recipe))[:12], settings, "prompt", "prompt")
     unknown = pl.col("verdict") == "unknown"
     ids = ours["prompt_id"].gather(rows["row"])

@@ -1,5 +1,6 @@
 """Keep the prompts that are worth completions: by length, language, topic and quality, then by quota.
 
+Length and language are those of the prompt without its system messages, which many prompts share.
 The filters apply to training and test prompts alike, so that models are measured on what they are made for;
 quotas limit the training prompts only.
 """
@@ -11,6 +12,7 @@ from pathlib import Path
 import polars as pl
 
 from curation.annotations import ANNOTATIONS
+from curation.duplicates.frames import prompt_texts
 from curation.filters.funnel import Check, first_failures, funnel
 from curation.filters.limits import over_quota
 from curation.filters.texts import language_check, length_checks, prose
@@ -19,7 +21,6 @@ from flows.checks import check_quotas
 from flows.prompt_tables import prompts_in, prompts_out
 from flows.recipe import Recipe, SelectStage
 from flows.stage import Outcome, Stage, require
-from labelers.judges.material import as_text
 from store.accounting import Account
 from store.shards import read_table, write_table
 from store.tables import PROMPTS
@@ -29,7 +30,7 @@ def stage(recipe: Recipe) -> Stage:
     assert recipe.select
     inputs = [prompts_in(recipe, "select"), *([ANNOTATIONS_FILE] if recipe.annotate else [])]
     settings = recipe.select.model_dump() | {"seed": recipe.seed}
-    return Stage("select", work, settings, tuple(inputs), (prompts_out(recipe, "select"),))
+    return Stage("select", work, settings, tuple(inputs), (prompts_out(recipe, "select"),), version=2)
 
 
 def work(run_dir: Path, recipe: Recipe, stage: Stage) -> Outcome:
@@ -37,7 +38,7 @@ def work(run_dir: Path, recipe: Recipe, stage: Stage) -> Outcome:
     assert config
     prompts = read_table(run_dir / stage.inputs[0], PROMPTS)
     known = prompts.select("prompt_id", "domain", "source", "split").with_columns(
-        text=pl.Series([as_text(messages) for messages in prompts["messages"].to_list()], dtype=pl.String)
+        text=prompt_texts(prompts)["text"]
     )
     if recipe.annotate:
         said = read_table(run_dir / ANNOTATIONS_FILE, ANNOTATIONS)

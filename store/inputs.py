@@ -21,7 +21,7 @@ from store.errors import InputError
 Row = dict[str, Any]
 Placed = tuple[Any, str]  # a row and where it stands: path:line, or "path, row 3"
 MAX_FIELD = 2**31 - 1  # a CSV field may hold a whole solution; the csv module's own limit is 128 KiB
-BATCH_ROWS = 2048  # rows of a Parquet file that are held at a time
+BATCH_ROWS = 256  # rows of a Parquet file that are held at a time: few, for they may be long
 
 
 def read_rows(path: Path | str, required: Sequence[str] = ()) -> list[Row]:
@@ -183,6 +183,8 @@ def _parse_json(text: str, path: Path, first_line: int) -> Any:
     except json.JSONDecodeError as error:
         line = first_line + error.lineno - 1
         raise InputError(f"{path}:{line}: not valid JSON, column {error.colno} ({error.msg})") from error
+    except ValueError as error:  # Python's own limit on digits
+        raise InputError(f"{path}:{first_line}: not valid JSON (a number of too many digits)") from error
     except RecursionError as error:
         raise InputError(f"{path}:{first_line}: JSON nested too deeply") from error
 

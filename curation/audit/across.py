@@ -16,19 +16,29 @@ from curation.audit.cycles import prompts_in_circles
 from curation.audit.report import Tally, place
 from curation.audit.steps import Prefixes
 
-_KEY = pl.col("prompt_id").hash()
+_KEY = pl.coalesce(pl.when(pl.col("prompt_id").is_not_null()).then(pl.col("prompt_id").hash()), "prompt_key")
 _IDS = {
     "preference": (("chosen_id", "a"), ("rejected_id", "b")),
     "outcome": (("completion_id", "a"),),
     "stepwise": (("completion_id", "a"),),
 }
+
+
+def _group_hash() -> pl.Expr:
+    """Of the texts and their scores, in whatever order."""
+    order = pl.col("completions").list.eval(pl.element().arg_sort())
+    scores = pl.col("scores").list.gather(order, null_on_oob=True).cast(pl.List(pl.String))
+    both = (pl.col("completions").list.gather(order).list.join("\x1e"), scores.list.join(" "))
+    return pl.concat_str(both, separator="\x1d", ignore_nulls=True).hash()
+
+
 _COLUMNS: dict[str, dict[str, pl.Expr]] = {
     "preference": {
         "a": pl.col("chosen_text").hash(),
         "b": pl.col("rejected_text").hash(),
         "tie": pl.col("soft").eq_missing(0.5),
     },
-    "ranking": {"a": pl.col("completions").list.sort().list.join("\x1e").hash()},
+    "ranking": {"a": _group_hash()},
     "outcome": {"a": pl.col("text").hash(), "label": pl.col("label")},
     "stepwise": {
         "a": pl.col("text").hash(),
@@ -36,8 +46,10 @@ _COLUMNS: dict[str, dict[str, pl.Expr]] = {
         "marks": pl.col("labels").cast(pl.List(pl.Int8)).list.eval(pl.element().fill_null(2).cast(pl.String))
         .list.join("").hash(),
     },
-    "attributes": {"a": pl.col("text").hash()},
+    "attributes": {"a": pl.col("text").hash(), "marks": pl.col("marks")},
 }  # fmt: skip
+_MARK = {"outcome": "label", "stepwise": "marks", "attributes": "marks"}  # column of what a text is labelled
+NEIGHBOURS = 8  # ranks
 _NUMBERED = ("outcome", "stepwise")  # tables whose label says whether the final answer is right
 
 
@@ -52,13 +64,20 @@ class Across:
             self._columns["number"] = number_of(pl.col("text"))
         if given_ids:
             self._columns["prompt"] = pl.col("prompt_key")
-            self._columns |= {name: pl.col(name).hash() for name, _ in _IDS.get(table, ())}
+            for name, _ in _IDS.get(table, ()):  # the hash of null is a number like any other
+                self._columns[name] = pl.when(pl.col(name).is_not_null()).then(pl.col(name).hash())
         self._parts: list[pl.DataFrame] = []
         self._prefixes = Prefixes() if table == "stepwise" else None
+        self._orders = Orders() if table == "ranking" else None
 
     def add(self, frame: pl.DataFrame) -> None:
         """`frame` has the column `at`: what names the row in a finding."""
+        if self.table == "attributes":  # ratings are its only columns of fractions
+            ratings = [name for name, dtype in frame.schema.items() if dtype.is_float()]
+            frame = frame.with_columns(marks=pl.struct(ratings).hash() if ratings else pl.lit(0))
         self._parts.append(frame.select(**self._columns))
+        if self._orders:
+            self._orders.add(frame.select("completions", "scores", "at", key=_KEY))
         if self._prefixes:
             self._prefixes.add(frame.select("prompt_key", "completions", "labels", "at"))
 
@@ -71,8 +90,11 @@ class Across:
             return
         if self.table == "preference":
             _pairs(seen, tally)
+            contradicting_pairs(seen, tally)
         else:
-            _repeats(self.table, seen, tally)
+            _repeats(seen, _MARK.get(self.table), tally)
+        if self._orders:
+            contradicting_pairs(self._orders.pairs(), tally)
         if self.table == "outcome":
             _one_label(seen, tally)
         if self.table in _NUMBERED:
@@ -82,6 +104,39 @@ class Across:
         if self.given_ids:
             named = [("key", "prompt"), *_IDS.get(self.table, ())]
             _reused_ids(seen, named, tally)
+
+
+class Orders:
+    """The scores of ranked groups; keeps 12 bytes a completion."""
+
+    def __init__(self) -> None:
+        self._parts: list[pl.DataFrame] = []
+
+    def add(self, groups: pl.DataFrame) -> None:
+        """`groups`: key of the prompt, completions, scores, at."""
+        fits = pl.col("completions").list.len() == pl.col("scores").list.len()
+        hashes = pl.col("completions").list.eval(pl.element().hash())
+        groups = groups.filter(fits).with_columns(pl.col("scores").cast(pl.List(pl.Float32)))
+        self._parts.append(groups.select("key", "at", "scores", a=hashes))
+
+    def pairs(self) -> pl.DataFrame:
+        """(key, a: better, b: worse, tie, at) in the groups of each prompt that has several: all pairs of up
+        to NEIGHBOURS + 1 completions, of more those that are at most so many ranks apart."""
+        groups = pl.concat(self._parts, rechunk=True)
+        groups = groups.filter(repeated(groups["key"].to_numpy())).with_row_index("group")
+        texts = groups.explode("a", "scores", empty_as_null=False, keep_nulls=False).drop_nulls()
+        texts = texts.sort("group", "scores", descending=[False, True], maintain_order=True)
+        found = [
+            texts.select(
+                "key",
+                "a",
+                "at",
+                b=pl.col("a").shift(-apart).over("group"),
+                gap=pl.col("scores") - pl.col("scores").shift(-apart).over("group"),
+            ).filter(pl.col("gap") > 0)
+            for apart in range(1, NEIGHBOURS + 1)
+        ]
+        return pl.concat(found).select("key", "a", "b", "at", tie=pl.lit(False))
 
 
 def repeated(values: NDArray[np.uint64]) -> NDArray[np.bool_]:
@@ -105,6 +160,16 @@ def mixed(*columns: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 def _pairs(seen: pl.DataFrame, tally: Tally) -> None:
     key, a, b = (seen[name].to_numpy() for name in ("key", "a", "b"))
+    again = seen.filter(repeated(mixed(key, a, b)) & (a != b))
+    extra = again.filter(pl.int_range(pl.len()).over("key", "a", "b") > 0)
+    tally.add(
+        "duplicate_row", extra.height, seen.height, ((place(at), "the same pair again") for at in extra["at"])
+    )
+
+
+def contradicting_pairs(seen: pl.DataFrame, tally: Tally) -> None:
+    """`seen`: key of the prompt, a (better), b (worse), tie, at."""
+    key, a, b = (seen[name].to_numpy() for name in ("key", "a", "b"))
     again = seen.filter(repeated(mixed(key, np.minimum(a, b), np.maximum(a, b))) & (a != b))
     groups = (
         again.with_columns(low=pl.min_horizontal("a", "b"), high=pl.max_horizontal("a", "b"))
@@ -118,17 +183,12 @@ def _pairs(seen: pl.DataFrame, tally: Tally) -> None:
         seen.height,
         ((place(ats[0]), f"{place(ats[1])} prefers the other one of the same two") for ats in against["at"]),
     )
-    extra = again.filter(pl.int_range(pl.len()).over("key", "a", "b") > 0)
-    tally.add(
-        "duplicate_row", extra.height, seen.height, ((place(at), "the same pair again") for at in extra["at"])
-    )
     count, places = prompts_in_circles(seen, tally.room("cycle"))
     tally.add("cycle", count, seen["key"].n_unique(), places)
 
 
-def _repeats(table: str, seen: pl.DataFrame, tally: Tally) -> None:
-    """Texts of a prompt that are there again, with the same label or another."""
-    mark = {"outcome": "label", "stepwise": "marks"}.get(table)
+def _repeats(seen: pl.DataFrame, mark: str | None, tally: Tally) -> None:
+    """Texts of a prompt that are there again, with the same label (column `mark`) or another."""
     again = seen.filter(repeated(mixed(seen["key"].to_numpy(), seen["a"].to_numpy())))
     groups = again.group_by("key", "a", maintain_order=True).agg(
         "at", n=pl.len(), n_marks=pl.col(mark).n_unique() if mark else pl.lit(1)
@@ -157,7 +217,8 @@ def _one_label(seen: pl.DataFrame, tally: Tally) -> None:
 
 def _reused_ids(seen: pl.DataFrame, named: list[tuple[str, str]], tally: Tally) -> None:
     for ids, texts in named:
-        again = seen.select(ids, texts, "at").filter(repeated(seen[ids].to_numpy()))
+        again = seen.select(ids, texts, "at").drop_nulls(ids)
+        again = again.filter(repeated(again[ids].to_numpy()))
         groups = again.group_by(ids, maintain_order=True).agg(
             pl.col("at").first(), differ=pl.col(texts).min() != pl.col(texts).max()
         )

@@ -12,7 +12,8 @@ import polars as pl
 
 from curation.audit.report import Tally, place
 
-_NUMBER = r"-?\d[\d,]{0,30}(?:\.\d{1,30})?(?:\s?/\s?\d{1,15})?"
+# Commas group three digits; 1,2 is a list.
+_NUMBER = r"-?(?:\d{1,3}(?:,\d{3}){1,8}|\d{1,30})(?:\.\d{1,30})?(?:\s?/\s?\d{1,15})?"
 _ENDINGS = (
     rf"(?s)^.*\\boxed\{{\s*\$?({_NUMBER})\s*\}}",
     rf"(?s)^.*####\s*\$?({_NUMBER})\.?\s*$",

@@ -12,7 +12,7 @@ from curation.audit.biases import Lengths, Position
 from curation.audit.columns import FILE_ROW, TEXTS, derived
 from curation.audit.joins import Joins, Sources
 from curation.audit.report import EXAMPLES, Report, Tally
-from curation.audit.rows import RATED, ROW_CHECKS, RowCheck
+from curation.audit.rows import NO_PROMPT, RATED, ROW_CHECKS, RowCheck
 from curation.audit.texts import TEXT_CHECKS
 from curation.audit.tokens import Tokens, check_tokens
 
@@ -48,7 +48,7 @@ class Auditor:
         frame = frame.with_columns(at=pl.col(FILE_ROW) if FILE_ROW in frame.columns else pl.col("place"))
         rated = self.table == "stepwise" and "ratings" in frame.columns
         checks = RATED if rated else ROW_CHECKS[self.table]
-        self._check_rows(frame, (*checks, *TEXT_CHECKS))
+        self._check_rows(frame, (NO_PROMPT, *checks, *TEXT_CHECKS))
         self._joins.add(frame, self.tally)
         self._across.add(frame)
         if self._alignment:

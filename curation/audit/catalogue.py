@@ -64,6 +64,7 @@ CHECKS: dict[str, Check] = {
         "join the two sides by the prompt's id, never by position",
         "open-instruct's parse_preferences.py; SimPO#62",
     ),
+    "no_prompt": Check("error", "rows", "the row has no prompt", "leave these rows out"),
     "labelled_both_ways": Check(
         "error",
         "pairs",
@@ -136,6 +137,13 @@ CHECKS: dict[str, Check] = {
         "compare some of these rows with their prompts: that side may have been joined by position",
         "SimPO#62",
     ),
+    "answers_off_topic": Check(
+        "warning",
+        "rows",
+        "long answers share no more words with their prompts than with those of their neighbours",
+        "compare some of these rows with their prompts: the answers may have been shuffled",
+        "SimPO#62",
+    ),
     # Labels and evidence.
     "preference_against_label": Check(
         "error", "rows", "the chosen one is wrong and the rejected one right", "swap the sides"
@@ -185,6 +193,12 @@ CHECKS: dict[str, Check] = {
         "as many labels, ratings or scores as there are texts are needed",
         "leave these rows out; read the judge's reply strictly",
         "distilabel's ultrafeedback.py after a blank line in a rationale",
+    ),
+    "too_few_completions": Check(
+        "warning", "rows", "a group of fewer than two completions: nothing to learn", "leave these rows out"
+    ),
+    "rating_out_of_range": Check(
+        "error", "rows", "a rating or strength is outside its scale", "read the ratings again"
     ),
     "score_missing": Check("error", "rows", "a score is missing or not finite", "leave these rows out"),
     "all_equal": Check(
@@ -321,6 +335,21 @@ CHECKS: dict[str, Check] = {
     ),
     "unreadable_row": Check(
         "warning", "rows", "the row cannot be read in this format", "mend it, or name the format (--from)"
+    ),
+    "unread_file": Check(
+        "error",
+        "rows",
+        "so many rows cannot be read that the audit says little about the file",
+        "name its format (--from), or mend it",
+    ),
+    "unreadable_file": Check(
+        "error", "files", "the file cannot be read: nothing in it was checked", "mend it, or leave it out"
+    ),
+    "near_copies_not_compared": Check(
+        "note",
+        "prompts",
+        "near copies between the sides of the split were not looked for: too much text",
+        "make the split with `flows split`, which keeps near copies on one side",
     ),
     "file_changed": Check(
         "error", "files", "the file is not the one that the run wrote", "run the recipe again"

@@ -20,6 +20,7 @@ _IDS = {
     "stepwise": pl.col("completion_id"),
     "attributes": pl.col("completion_id"),
 }
+_LISTS = ("ranking", "stepwise")  # tables whose answers are in the column `completions`
 TEXTS = {  # columns of answers that `derived` adds, one text a row
     "preference": ("chosen_text", "rejected_text"),
     "ranking": (),
@@ -30,7 +31,8 @@ TEXTS = {  # columns of answers that `derived` adds, one text a row
 
 
 def derived(table: str, frame: pl.DataFrame) -> pl.DataFrame:
-    """`frame` with place, prompt_text, prompt_key (u64), the answers as texts, and everything as one text."""
+    """`frame` with place, prompt_text, prompt_key (u64), the answers as texts, the list of all `texts` (of
+    the messages of the prompt, the answers or steps), and everything as one text."""
     place = pl.format("row {}", FILE_ROW) if FILE_ROW in frame.columns else _IDS[table]
     frame = frame.with_columns(
         place=place.fill_null("a row without ids"),
@@ -41,10 +43,11 @@ def derived(table: str, frame: pl.DataFrame) -> pl.DataFrame:
         .hash(),
         **_answers(table),
     )
-    answers = [pl.col(name) for name in TEXTS[table]] or [pl.col("completions").list.join(SEPARATOR)]
-    return frame.with_columns(
-        everything=pl.concat_str(pl.col("prompt_text"), *answers, separator=SEPARATOR, ignore_nulls=True)
-    )
+    asked = pl.col("prompt").list.eval(_part("content"))
+    answers = pl.col("completions") if table in _LISTS else pl.concat_list(TEXTS[table])
+    nothing = pl.lit([], pl.List(pl.String))
+    frame = frame.with_columns(texts=pl.concat_list(one.fill_null(nothing) for one in (asked, answers)))
+    return frame.with_columns(everything=pl.col("texts").list.join(SEPARATOR, ignore_nulls=True))
 
 
 def bare(text: pl.Expr) -> pl.Expr:

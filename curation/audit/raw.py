@@ -7,8 +7,8 @@ ratings as answers, ratings that contradict the choice, the seat of the chosen a
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
-from math import isfinite
+from collections.abc import Collection, Iterator
+from sys import float_info
 from typing import Any
 
 import numpy as np
@@ -32,18 +32,19 @@ _SIDES = tuple(
     for what in ("score", "rating", "reward", "avg_rating", "overall_score")
     for name in ((f"chosen_{what}", f"rejected_{what}"), (f"{what}_chosen", f"{what}_rejected"))
 ) + (("chosen-rating", "rejected-rating"), ("chosen_model_score", "rejected_model_score"))
-_ID_COLUMNS = ("id", "uid", "uuid", "row_id", "example_id")
+_ID_COLUMNS = ("id", "uid", "uuid", "row_id", "example_id", "prompt_id", "unique_id")
 _LAST_TURN = "\n\nAssistant:"  # of HH-RLHF's conversations in one text
 
 
 class RawChecks:
-    """Takes the rows of one file in order."""
+    """Takes the rows of one file in order; `checked_ids`: columns that the checks of the table look at."""
 
-    def __init__(self, tally: Tally) -> None:
+    def __init__(self, tally: Tally, checked_ids: Collection[str] = ()) -> None:
         self.tally = tally
+        self._id_columns = [name for name in _ID_COLUMNS if name not in checked_ids]
         self.position = Position()
         self._found: set[str] = set()
-        self._ids, self._contents, self._rows = array("q"), array("q"), array("q")
+        self._ids, self._prompts, self._rows = array("q"), array("q"), array("q")
 
     def add(self, row: Row, number: int) -> set[str]:
         """The checks that found something in this row."""
@@ -56,31 +57,34 @@ class RawChecks:
         seat = _seat(row)
         if seat is not None:
             self.position.add(seat == 0, seat == 1)
-        self._keep_id(row, number)
         return seen
+
+    def keep_ids(self, row: Row, number: int, prompt: list[dict[str, str]]) -> None:
+        """Hashes of the ids and of what was asked first; equal only within this process, which is enough.
+
+        An id may name a prompt or a conversation: rows about the same question may share it."""
+        first = next((turn["content"] for turn in prompt if turn["role"] == "user"), prompt[0]["content"])
+        asked = hash(first.split(_LAST_TURN, 1)[0].strip())
+        for name in self._id_columns:
+            if isinstance(row.get(name), str | int):
+                self._ids.append(hash((name, str(row[name]))))  # the hashes of -1 and -2 are equal
+                self._prompts.append(asked)
+                self._rows.append(number)
 
     def close(self, facts: dict[str, Any], rows: int) -> None:
         for check in self._found:  # checks of the table may have counted its rows already
             self.tally.raise_out_of(check, rows)
         self.position.close(self.tally, facts)
-        ids, contents, numbers = (np.array(x, np.int64) for x in (self._ids, self._contents, self._rows))
+        ids, prompts, numbers = (np.array(x, np.int64) for x in (self._ids, self._prompts, self._rows))
         order = np.lexsort((numbers, ids))
         same = ids[order][1:] == ids[order][:-1]
-        differs = same & (contents[order][1:] != contents[order][:-1])
+        differs = same & (prompts[order][1:] != prompts[order][:-1])
         numbers = numbers[order]
         again, first = numbers[1:][differs], numbers[:-1][differs]
         order = np.argsort(again)
-        places = ((f"row {again[i]}", f"has the id of row {first[i]} and another content") for i in order)
+        places = ((f"row {again[i]}", f"has the id of row {first[i]} and another prompt") for i in order)
         if len(ids):
             self.tally.add("id_reused", len(again), len(ids), places)
-
-    def _keep_id(self, row: Row, number: int) -> None:
-        """Hashes of the id and of everything else; equal only within this process, which is enough."""
-        name = next((name for name in _ID_COLUMNS if isinstance(row.get(name), str | int)), None)
-        if name is not None:
-            self._ids.append(hash(row[name]))
-            self._contents.append(hash(repr(sorted((k, str(v)) for k, v in row.items() if k != name))))
-            self._rows.append(number)
 
 
 Finding = tuple[str, str]  # check, what is wrong
@@ -90,12 +94,15 @@ def _pair(row: Row) -> Iterator[Finding]:
     chosen, rejected = row.get("chosen"), row.get("rejected")
     if not chosen or not rejected:
         return
-    prompts = [_asked(side) for side in (chosen, rejected)]
-    if None not in prompts:  # whole conversations
-        if prompts[0] != prompts[1]:
-            yield "prompt_mismatch", _difference(*prompts)
-        if chosen == rejected:
-            yield "same_text", "chosen and rejected are the same"
+    prompt = row.get("prompt")
+    prompts = [_asked(side, is_whole=prompt is None) for side in (chosen, rejected)]
+    is_whole = None not in prompts
+    if is_whole and prompts[0] != prompts[1]:
+        yield "prompt_mismatch", _difference(*prompts)
+    elif is_whole and isinstance(prompt, str) and isinstance(chosen, list) and not _asks(chosen, prompt):
+        yield "prompt_mismatch", "the prompt is not in the conversations"
+    if chosen == rejected and (is_whole or prompt is None):
+        yield "same_text", "chosen and rejected are the same"
     for names in _SIDES:
         ratings = [_number(row.get(name)) for name in names]
         if ratings[0] is None or ratings[1] is None:
@@ -105,14 +112,21 @@ def _pair(row: Row) -> Iterator[Finding]:
             yield "rating_against_choice" if ratings[0] < ratings[1] else "tie_as_preference", said
 
 
-def _asked(side: Any) -> str | None:
-    """What comes before the last answer of a whole conversation; None where there is no such part."""
+def _asked(side: Any, is_whole: bool) -> str | None:
+    """What comes before the last answer of a whole conversation; None where there is no such part. A text is
+    taken for a conversation only where `is_whole`: an answer may hold the marks of turns, too."""
     if isinstance(side, str):
         before, mark, _ = side.rpartition(_LAST_TURN)
-        return before if mark else None
+        return before if mark and is_whole else None
     if not isinstance(side, list) or not all(isinstance(turn, dict) for turn in side) or len(side) < 2:
         return None
     return repr([(turn.get("role"), turn.get("content")) for turn in side[:-1]])
+
+
+def _asks(conversation: list[Row], prompt: str) -> bool:
+    """Is the prompt in what comes before the last answer, or that in the prompt, as in a filled template?"""
+    said = [turn["content"].strip() for turn in conversation[:-1] if isinstance(turn.get("content"), str)]
+    return not said or prompt.strip() in "\n".join(said) or said[-1] in prompt
 
 
 def _difference(a: str | None, b: str | None) -> str:
@@ -140,13 +154,14 @@ def _seat(row: Row) -> int | None:
             return int(strength > 0)
     texts, chosen = row.get("generations") or row.get("responses"), row.get("chosen")
     if isinstance(texts, list) and len(texts) == 2 and chosen:
-        best = chosen if isinstance(chosen, str) else chosen[-1].get("content")
+        last = chosen[-1] if isinstance(chosen, list) else chosen
+        best = last.get("content") if isinstance(last, dict) else last
         if texts.count(best) == 1:
             return texts.index(best)
     return None
 
 
 def _number(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= float_info.max:
         return None
     return float(value)

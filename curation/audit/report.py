@@ -16,6 +16,11 @@ def place(at: Any) -> str:
     return at if isinstance(at, str) else f"row {at}"
 
 
+def _valid(text: str) -> str:
+    """Text of a set may hold halves of characters, which no file in UTF-8 can."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 class Finding(NamedTuple):
     dataset: str
     check: str
@@ -52,7 +57,7 @@ class Found:
             "share": round(self.share, 6),
             "says": about.says,
             "fix": about.fix,
-            "first": [{"where": where, "detail": detail} for where, detail in self.first],
+            "first": [{"where": _valid(where), "detail": _valid(detail)} for where, detail in self.first],
         }
 
 
@@ -67,6 +72,7 @@ class Report:
     read: int
     found: list[Found]
     facts: dict[str, Any]
+    also_fits: tuple[str, ...] = ()  # other formats of rows like these, best first
 
     @property
     def errors(self) -> int:
@@ -81,6 +87,7 @@ class Report:
             "name": self.name,
             "table": self.table,
             "format": self.read_as,
+            "other_formats": list(self.also_fits),
             "rows": self.rows,
             "rows_read": self.read,
             "findings": [one.to_dict() for one in self.found],
@@ -104,8 +111,9 @@ class Tally:
         found.first += [place for place, _ in zip(places, range(room), strict=False)]
 
     def raise_out_of(self, check: str, out_of: int) -> None:
-        """What was found is out of at least so many."""
-        self._found[check].out_of = max(self._found[check].out_of, out_of)
+        """What was found, if anything, is out of at least so many."""
+        if check in self._found:
+            self._found[check].out_of = max(self._found[check].out_of, out_of)
 
     def room(self, check: str) -> int:
         """How many more places of this check are kept."""

@@ -32,6 +32,21 @@ def _steps_where(steps: pl.Expr) -> pl.Expr:
     return steps.list.eval(pl.element().fill_null(False).cast(pl.Int64)).list.sum()
 
 
+def _is_bare(text: pl.Expr) -> pl.Expr:
+    return text.is_null() | (bare(text) == "")
+
+
+def _one_answer(*sides: str) -> RowCheck:
+    roles = (pl.col(side).list.eval(pl.element().struct.field("role").fill_null("")) for side in sides)
+    is_one = [((one.list.len() == 1) & (one.list.first() == "assistant")).fill_null(False) for one in roles]
+    return RowCheck(
+        "unreadable_row", ~pl.all_horizontal(is_one), _says(f"{' or '.join(sides)} is not one assistant turn")
+    )
+
+
+# The reader of the same rows in another format rejects these; in a table they may stand.
+NO_PROMPT = RowCheck("no_prompt", bare(pl.col("prompt_text")) == "", _says("there is no prompt"))
+
 _MARGIN, _SOFT = pl.col("margin"), pl.col("soft")
 _TIE = _MARGIN.eq_missing(0.0)
 
@@ -61,6 +76,7 @@ PREFERENCE = (
         _MARGIN.is_not_null() & ~(_MARGIN.is_finite() & (_MARGIN >= 0)),
         pl.format("margin {}", "margin"),
     ),
+    _one_answer("chosen", "rejected"),
 )
 
 _SCORES, _TEXTS = pl.col("scores"), pl.col("completions")
@@ -72,14 +88,14 @@ RANKING = (
         ~_GROUP_FITS | (pl.col("completion_ids").list.len() != _TEXTS.list.len()),
         pl.format(
             "{} texts, {} scores, {} ids",
-            _TEXTS.list.len(),
+            _TEXTS.list.len().fill_null(0),
             _SCORES.list.len().fill_null(0),
             pl.col("completion_ids").list.len().fill_null(0),
         ),
     ),
     RowCheck(
         "all_equal",
-        _GROUP_FITS & (_SCORES.list.n_unique() < 2),
+        _GROUP_FITS & (_TEXTS.list.len() > 1) & (_SCORES.list.n_unique() < 2),
         _says("every score is the same: nothing to learn"),
     ),
     RowCheck(
@@ -92,23 +108,33 @@ RANKING = (
         _TEXTS.list.eval(bare(pl.element())).list.n_unique() < _TEXTS.list.len(),
         _says("two completions are the same"),
     ),
-    RowCheck("empty_text", _any(_TEXTS, bare(pl.element()) == ""), _says("a completion is empty")),
+    RowCheck("empty_text", _any(_TEXTS, _is_bare(pl.element())), _says("a completion is empty")),
+    RowCheck("too_few_completions", _TEXTS.list.len() < 2, _says("there is nothing to compare with")),
 )
 
 OUTCOME = (
     RowCheck("label_missing", pl.col("label").is_null(), _says("no label")),
     RowCheck("empty_text", pl.col("text") == "", _says("the completion is empty")),
+    _one_answer("completion"),
 )
 
-ATTRIBUTES = (OUTCOME[1],)
+ATTRIBUTES = OUTCOME[1:]
 
 _LABELS, _VALUES, _STEPS = pl.col("labels"), pl.col("values"), pl.col("completions")
-_STEPS_FIT = (
-    (_STEPS.list.len() > 0)
-    & (_LABELS.list.len() == _STEPS.list.len())
-    & (_VALUES.list.len() == _STEPS.list.len())
-    & (pl.col("confidences").list.len() == _STEPS.list.len())
-).fill_null(False)
+
+
+def _beside_steps(name: str, optional: bool = True) -> pl.Expr:
+    """Has the list one element for each step? One that is not there at all is no defect if it is optional."""
+    fits = pl.col(name).list.len() == _STEPS.list.len()
+    return fits.fill_null(False) | (pl.col(name).is_null() & optional)
+
+
+_BESIDE = {
+    "labels": _beside_steps("labels", optional=False),
+    "values": _beside_steps("values"),
+    "confidences": _beside_steps("confidences"),
+}
+_STEPS_FIT = (_STEPS.list.len() > 0).fill_null(False) & pl.all_horizontal(*_BESIDE.values())
 # Label less value of each step. Lists of two lengths cannot be subtracted, and the checks below need none of
 # the rows where they differ.
 _GAP = pl.when(_STEPS_FIT).then(_LABELS).otherwise(None).cast(pl.List(pl.Float64)) - pl.when(_STEPS_FIT).then(
@@ -128,11 +154,14 @@ STEPWISE = (
     RowCheck(
         "lengths_differ",
         ~_STEPS_FIT,
-        pl.format(
-            "{} steps, {} labels, {} values",
-            _STEPS.list.len().fill_null(0),
-            _LABELS.list.len().fill_null(0),
-            _VALUES.list.len().fill_null(0),
+        pl.concat_str(
+            pl.format("{} steps", _STEPS.list.len().fill_null(0)),
+            *(
+                pl.when(~fits).then(pl.format(f"{{}} {name}", pl.col(name).list.len().fill_null(0)))
+                for name, fits in _BESIDE.items()
+            ),
+            separator=", ",
+            ignore_nulls=True,
         ),
     ),
     RowCheck(
@@ -142,7 +171,7 @@ STEPWISE = (
             "step {} has no label", _LABELS.list.eval(pl.element().is_null().cast(pl.Int8)).list.arg_max() + 1
         ),
     ),
-    RowCheck("empty_text", _any(_STEPS, bare(pl.element()) == ""), _says("a step has no text")),
+    RowCheck("empty_text", _any(_STEPS, _is_bare(pl.element())), _says("a step has no text")),
     RowCheck(
         "step_without_content",
         _any(_STEPS, pl.element().str.contains(_ONLY_A_NUMBER)),

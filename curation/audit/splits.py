@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from curation.audit.report import Finding, Tally, place
 
 _HELD_OUT = {"test", "valid", "validation", "val", "dev", "eval", "heldout"}
+NEAR_BYTES = 1 << 26  # of prompts in files among which near copies are looked for
 _WORDS = re.compile(r"[a-z]+")
 
 
@@ -51,14 +52,39 @@ def split_of(name: str) -> str | None:
     return "train" if words & {"train", "training"} else None
 
 
+class Part(NamedTuple):
+    """Prompts of some rows of a file: hashes of their words, and where they stand."""
+
+    name: str
+    keys: NDArray[np.uint64]
+    at: pl.Series
+
+
 class Splits:
-    """Prompts of several files, each on one side; keeps 16 bytes a row."""
+    """Prompts of several files, on two sides; keeps 16 bytes a row, and the texts of the prompts as long as
+    they are few enough to look for near copies."""
 
     def __init__(self) -> None:
-        self._seen: dict[str, list[tuple[str, NDArray[np.uint64], pl.Series]]] = {"train": [], "test": []}
+        self._seen: dict[str, list[Part]] = {"train": [], "test": []}
+        self._texts: dict[str, list[pl.DataFrame]] = {"train": [], "test": []}
+        self._room = NEAR_BYTES
 
     def add(self, side: str, name: str, prompts: pl.Series, at: pl.Series) -> None:
-        self._seen[side].append((name, prompt_words(prompts), at))
+        """`prompts`: messages, as in PROMPTS."""
+        content = pl.element().struct.field("content")
+        texts = prompts.to_frame("prompt").select(pl.col("prompt").list.eval(content).list.join("\n"))
+        keys = prompt_words(texts.to_series())
+        self._seen[side].append(Part(name, keys, at))
+        self._room -= int(prompts.estimated_size())
+        if self._room >= 0:
+            where = pl.Series([f"{name} {place(one)}" for one in at], dtype=pl.String)
+            self._texts[side].append(pl.DataFrame({"prompt_id": where, "prompt": prompts, "key": keys}))
+
+    def merge(self, other: Splits) -> None:
+        for side, parts in other._seen.items():
+            self._seen[side] += parts
+            self._texts[side] += other._texts[side]
+        self._room -= NEAR_BYTES - other._room
 
     def close(self, tally: Tally) -> None:
         train, test = self._seen["train"], self._seen["test"]
@@ -69,6 +95,16 @@ class Splits:
         leaked = np.intersect1d(known, tested, assume_unique=True)
         places = ((_where(test, key), f"also {_where(train, key)}") for key in leaked)
         tally.add("prompt_in_both_splits", len(leaked), len(tested), places)
+        if self._room < 0:
+            tally.add("near_copies_not_compared", len(tested), len(tested))
+            return
+        sides = [
+            pl.concat(self._texts[side]).unique("key", keep="first", maintain_order=True)
+            for side in ("train", "test")
+        ]
+        sides[1] = sides[1].filter(~pl.Series(np.isin(sides[1]["key"].to_numpy(), leaked)))
+        near = near_copies(*sides)
+        tally.add("near_copy_in_both_splits", len(near), len(tested), near)
 
 
 def prompt_words(prompts: pl.Series) -> NDArray[np.uint64]:
@@ -96,7 +132,7 @@ def _by_words(frame: pl.DataFrame) -> dict[int, tuple[str, str]]:
     return {key: (prompt_id, text) for key, prompt_id, text in rows}
 
 
-def _where(parts: list[tuple[str, NDArray[np.uint64], pl.Series]], key: Any) -> str:
+def _where(parts: list[Part], key: Any) -> str:
     for name, keys, at in parts:
         rows = np.flatnonzero(keys == key)
         if len(rows):

@@ -27,7 +27,9 @@ class Tokens(NamedTuple):
 
 def check_tokens(table: str, frame: pl.DataFrame, tokens: Tokens, tally: Tally) -> None:
     found: dict[str, list[tuple[str, str]]] = {name: [] for name in _CHECKS[table]}
-    for row in frame.iter_rows(named=True):
+    has_text = pl.element().struct.field("content").is_not_null()
+    asked = frame.filter(pl.col("prompt").list.eval(has_text).list.all() & (pl.col("prompt").list.len() > 0))
+    for row in asked.iter_rows(named=True):
         try:
             for check, detail in _ROWS[table](row, tokens):
                 found[check].append((row["place"], detail))
@@ -39,8 +41,10 @@ def check_tokens(table: str, frame: pl.DataFrame, tokens: Tokens, tally: Tally) 
 
 def _preference(row: dict[str, Any], tokens: Tokens) -> list[tuple[str, str]]:
     limit, prompt = tokens.max_tokens, row["prompt"]
-    chosen, n_prompt, _ = tokens.encode(prompt, [row["chosen"][-1]["content"]])
-    rejected, _, _ = tokens.encode(prompt, [row["rejected"][-1]["content"]])
+    if not row["chosen"] or not row["rejected"]:
+        return []  # a finding of its own
+    chosen, n_prompt, _ = tokens.encode(prompt, [row["chosen"][-1]["content"] or ""])
+    rejected, _, _ = tokens.encode(prompt, [row["rejected"][-1]["content"] or ""])
     found = _length(max(len(chosen), len(rejected)), n_prompt, limit)
     if list(chosen[:limit]) == list(rejected[:limit]):
         found.append(("same_tokens", f"the first {min(limit, len(chosen)):,} tokens are all that is read"))
@@ -59,7 +63,9 @@ def _ranking(row: dict[str, Any], tokens: Tokens) -> list[tuple[str, str]]:
 
 
 def _outcome(row: dict[str, Any], tokens: Tokens) -> list[tuple[str, str]]:
-    ids, n_prompt, _ = tokens.encode(row["prompt"], [row["completion"][-1]["content"]])
+    if not row["completion"]:
+        return []
+    ids, n_prompt, _ = tokens.encode(row["prompt"], [row["completion"][-1]["content"] or ""])
     return _length(len(ids), n_prompt, tokens.max_tokens)
 
 

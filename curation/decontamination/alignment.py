@@ -13,11 +13,18 @@ from numba import njit
 from numpy.typing import NDArray
 
 from curation.decontamination.kernels import MASKED, PLAIN, find
+from curation.decontamination.runs import (
+    SKIPPED,
+    counting_words,
+    covered_words,
+    runs_of_marks,
+    runs_of_places,
+    with_whole,
+)
 from curation.words.alphabet import DROPPED, LIMIT, TAGS
 from curation.words.kernels import BASE, NUMBER, decode, mix, power
 
 NONE, EXACT, NGRAM, TRAIN_SIDE = range(4)
-UNKNOWN, SKIPPED = -1, -2  # in place of an n-gram
 _COMMA = 44
 _TAGS_BEGIN, _TAGS_END = TAGS
 
@@ -100,13 +107,15 @@ def grams_of_text(tables: Any, side: Any, text: int, view: int, out: Any) -> int
 class Scratch(NamedTuple):
     """Working space: over the n-grams of the index (G,), and over the words of the longest texts."""
 
-    place: NDArray[np.int32]  # (G,) where an n-gram stands in the eval text
+    heads: NDArray[np.int32]  # (2, G) by view, where an n-gram first stands in our text
+    entered: NDArray[np.int64]  # (2, G) the stamp of the text that this holds for
+    nexts: NDArray[np.int32]  # (2, words) by view, where the n-gram at a place stands next; -1: nowhere
     seen: NDArray[np.int64]  # (G,) the comparison it was last seen in
     counted: NDArray[np.int64]  # (G,) the comparison it was last counted in
     ours: NDArray[np.int32]
     evals: NDArray[np.int32]
-    ours_marked: NDArray[np.bool_]
-    evals_marked: NDArray[np.bool_]
+    places: NDArray[np.int32]  # of ours that n-grams of the eval text stand at
+    marked: NDArray[np.bool_]  # words of the eval text that match
 
 
 class Compared(NamedTuple):
@@ -117,46 +126,64 @@ class Compared(NamedTuple):
 
 
 @njit(cache=True, nogil=True)
+def enter(tables: Any, ours: Any, text: int, view: int, scratch: Any, stamp: int) -> int:
+    """Enter the places of the n-grams of our text in `scratch`, once for all eval texts it is compared with;
+    how many of its words count."""
+    heads, entered = scratch.heads[view - PLAIN], scratch.entered[view - PLAIN]
+    nexts = scratch.nexts[view - PLAIN]
+    grams = grams_of_text(tables, ours, text, view, scratch.ours)
+    for at in range(grams - 1, -1, -1):
+        gram = scratch.ours[at]
+        if gram >= 0:
+            nexts[at] = heads[gram] if entered[gram] == stamp else -1
+            heads[gram], entered[gram] = at, stamp
+    return counting_words(scratch.ours, grams, tables.n)
+
+
+@njit(cache=True, nogil=True)
 def compare(
     tables: Any,
     ours: Any,
-    text: int,
+    begin: int,
+    ours_counting: int,
     evals: Any,
     found: int,
     view: int,
     alphabet: Any,
     scratch: Any,
+    text_stamp: int,
     stamp: int,
 ) -> Any:
-    """Mark the words that match in `scratch` and decide by the rule."""
+    """Decide by the rule on our text, which begins at word `begin` and was entered under `text_stamp`; and at
+    how many places, which are written to `scratch` in order, it has an n-gram of the eval text."""
     n, masked = tables.n, view == MASKED
-    begin, begin_eval = ours.rows[text], evals.rows[found]
-    n_ours, n_eval = ours.rows[text + 1] - begin, evals.rows[found + 1] - begin_eval
-    grams = grams_of_text(tables, ours, text, view, scratch.ours)
+    heads, entered = scratch.heads[view - PLAIN], scratch.entered[view - PLAIN]
+    nexts = scratch.nexts[view - PLAIN]
+    begin_eval, n_eval = evals.rows[found], evals.rows[found + 1] - evals.rows[found]
     grams_eval = grams_of_text(tables, evals, found, view, scratch.evals)
-    scratch.ours_marked[:n_ours] = False
-    scratch.evals_marked[:n_eval] = False
-    for at in range(grams_eval):
-        gram = scratch.evals[at]
-        if gram >= 0 and scratch.seen[gram] != stamp:
-            scratch.seen[gram], scratch.place[gram] = stamp, at
-    matched, weight = 0, 0.0
-    for at in range(grams):
-        gram = scratch.ours[at]
-        if gram < 0 or scratch.seen[gram] != stamp:
+    matched, weight, n_places = 0, 0.0, 0
+    for there in range(grams_eval):
+        gram = scratch.evals[there]
+        if gram < 0 or scratch.seen[gram] == stamp:
             continue
-        there = begin_eval + scratch.place[gram]
-        if same_words(ours, begin + at, evals, there, n, masked, alphabet):
-            scratch.ours_marked[at : at + n] = True
-            if scratch.counted[gram] != stamp:
-                scratch.counted[gram] = stamp
-                matched += 1
-                weight += tables.weights[gram]
-    for at in range(grams_eval):
-        if scratch.evals[at] >= 0 and scratch.counted[scratch.evals[at]] == stamp:
-            scratch.evals_marked[at : at + n] = True
-    found_ours, found_eval = scratch.ours_marked[:n_ours].sum(), scratch.evals_marked[:n_eval].sum()
-    coverage_ours = found_ours / max(1, counting_words(scratch.ours, grams, n))
+        scratch.seen[gram] = stamp
+        at = heads[gram] if entered[gram] == text_stamp else -1
+        while at >= 0:
+            if same_words(ours, begin + at, evals, begin_eval + there, n, masked, alphabet):
+                scratch.places[n_places] = at
+                n_places += 1
+                if scratch.counted[gram] != stamp:
+                    scratch.counted[gram] = stamp
+                    matched += 1
+                    weight += tables.weights[gram]
+            at = nexts[at]
+    scratch.places[:n_places].sort()
+    scratch.marked[:n_eval] = False
+    for there in range(grams_eval):
+        if scratch.evals[there] >= 0 and scratch.counted[scratch.evals[there]] == stamp:
+            scratch.marked[there : there + n] = True
+    found_ours, found_eval = covered_words(scratch.places, n_places, n), scratch.marked[:n_eval].sum()
+    coverage_ours = found_ours / max(1, ours_counting)
     if tables.shares[found] > 0:
         coverage_eval = found_eval / max(1, counting_words(scratch.evals, grams_eval, n))
         enough = tables.needed[found, view - PLAIN] < np.inf and coverage_eval >= tables.shares[found] - 1e-9
@@ -168,73 +195,57 @@ def compare(
         rule = NGRAM
     elif min(found_ours, found_eval) >= tables.train_words and coverage_ours >= tables.train_side - 1e-9:
         rule = TRAIN_SIDE
-    return Compared(rule, matched, coverage_eval, coverage_ours)
+    return Compared(rule, matched, coverage_eval, coverage_ours), n_places
 
 
 @njit(cache=True, nogil=True)
-def counting_words(grams: Any, n_grams: int, n: int) -> int:
-    """Words in any n-gram that counts."""
-    words = end = 0
-    for at in range(n_grams):
-        if grams[at] != SKIPPED:
-            words += at + n - max(at, end)
-            end = at + n
-    return words
-
-
-@njit(cache=True, nogil=True)
-def write_runs(marked: Any, size: int, runs: Any, n: int) -> int:
-    """Runs of marked words, (first, one past the last), behind the `n` there are; how many there are now."""
-    word = 0
-    while word < size:
-        first = word
-        while word < size and marked[word]:
-            word += 1
-        if word > first:
-            runs[n, 0], runs[n, 1] = first, word
-            n += 1
-        word += 1
-    return n
-
-
-@njit(cache=True, nogil=True)
-def align(
-    tables: Any, ours: Any, evals: Any, pairs: Any, alphabet: Any, scratch: Any, stamp: int, room: int
-) -> Any:
+def align(tables: Any, ours: Any, evals: Any, pairs: Any, alphabet: Any, scratch: Any, stamp: int) -> Any:
     """Compare the (p, 4) pairs: our text, eval text, and the words of ours, numbered in the text, that may be
-    the whole eval text (first, one past the last).
+    the whole eval text (first, one past the last). Pairs of one text follow each other.
 
     Per pair: the rule (NONE: no match after all), whether only the masked view matches, the n-grams matched,
     both coverages (p, 2); then the runs of matched words of ours and of the eval text (r, 2), each numbered
     from 0 in its text, and the ranges of both of each pair (p + 1, 2). `scratch` holds only stamps below
-    `stamp`; 2 p are used. `room`: bounds the runs of each side.
+    `stamp`; 2 p are used.
     """
     count = len(pairs)
     rules, differs = np.zeros(count, np.int8), np.zeros(count, np.bool_)
     matched, coverages = np.zeros(count, np.int32), np.zeros((count, 2))
-    runs, eval_runs = np.empty((room, 2), np.int64), np.empty((room, 2), np.int64)
+    runs, eval_runs = np.empty((count + 1, 2), np.int64), np.empty((count + 1, 2), np.int64)
     ranges = np.zeros((count + 1, 2), np.int64)
+    n, now, text_stamp, masked_stamp, counting, counting_masked = tables.n, -1, -1, -1, 0, 0
     for pair in range(count):
         text, found, first, last = pairs[pair]
         begin, n_eval = evals.rows[found], evals.rows[found + 1] - evals.rows[found]
         begin_ours, n_ours = ours.rows[text], ours.rows[text + 1] - ours.rows[text]
-        result = compare(tables, ours, text, evals, found, PLAIN, alphabet, scratch, stamp + 2 * pair)
+        if text != now:
+            now, text_stamp, masked_stamp = text, stamp + 2 * pair, -1
+            counting = enter(tables, ours, text, PLAIN, scratch, text_stamp)
+        result, n_places = compare(
+            *(tables, ours, begin_ours, counting, evals, found, PLAIN, alphabet, scratch),
+            *(text_stamp, stamp + 2 * pair),
+        )
         differ = False
         if last - first == n_eval and same_words(
             ours, begin_ours + first, evals, begin, n_eval, False, alphabet
         ):
-            scratch.ours_marked[first:last] = True
-            scratch.evals_marked[:n_eval] = True
+            n_places = with_whole(scratch.places, n_places, first, last, n)
+            scratch.marked[:n_eval] = True
             result = Compared(EXACT, result.n_matched, 1.0, max(result.coverage_ours, n_eval / n_ours))
         elif result.rule == NONE and tables.masked:
-            result = compare(
-                tables, ours, text, evals, found, MASKED, alphabet, scratch, stamp + 2 * pair + 1
+            if masked_stamp < 0:
+                masked_stamp = stamp + 2 * pair + 1
+                counting_masked = enter(tables, ours, text, MASKED, scratch, masked_stamp)
+            result, n_places = compare(
+                *(tables, ours, begin_ours, counting_masked, evals, found, MASKED, alphabet, scratch),
+                *(masked_stamp, stamp + 2 * pair + 1),
             )
             differ = True
         ranges[pair + 1] = ranges[pair]
         if result.rule != NONE:
             rules[pair], differs[pair], matched[pair] = result.rule, differ, result.n_matched
             coverages[pair, 0], coverages[pair, 1] = result.coverage_eval, result.coverage_ours
-            ranges[pair + 1, 0] = write_runs(scratch.ours_marked, n_ours, runs, ranges[pair, 0])
-            ranges[pair + 1, 1] = write_runs(scratch.evals_marked, n_eval, eval_runs, ranges[pair, 1])
+            width = min(n, n_eval) if result.rule == EXACT else n
+            runs, ranges[pair + 1, 0] = runs_of_places(scratch.places, n_places, width, runs, ranges[pair, 0])
+            eval_runs, ranges[pair + 1, 1] = runs_of_marks(scratch.marked, n_eval, eval_runs, ranges[pair, 1])
     return rules, differs, matched, coverages, runs[: ranges[count, 0]], eval_runs[: ranges[count, 1]], ranges

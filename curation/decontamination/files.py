@@ -6,6 +6,7 @@ What comes out depends on the rows alone: not on the size of batches, not on the
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -17,7 +18,15 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from curation.decontamination.fields import Field, fields_of, kind_of, texts_of_field
+from curation.decontamination.fields import (
+    UNSPOKEN,
+    Field,
+    add_speakers,
+    fields_of,
+    holds_text,
+    other_speakers,
+    texts_of_field,
+)
 from curation.decontamination.matches import ORDER
 from curation.decontamination.report import REPORT, Role, Settings, Tally, report_rows
 from curation.decontamination.scan import Scanner
@@ -39,7 +48,8 @@ class FilesResult(NamedTuple):
     account: Account
     totals: pl.DataFrame  # TOTALS
     fields: dict[str, Role]  # what was compared, as the report names it
-    not_scanned: dict[str, list[str]]  # text columns of each file that were not
+    not_scanned: dict[str, list[str]]  # columns of each file with text, and COLUMN/system, that were not
+    speakers: dict[str, dict[str, int]]  # by file and COLUMN/SPEAKER: messages that were taken for a user's
     report: Path  # REPORT; row_id is FILE:ROW, rows counted from 0
     clean: list[Path]
 
@@ -49,6 +59,7 @@ class _Scanned(NamedTuple):
 
     rows: int
     report: pl.DataFrame  # REPORT, row_id the bare number
+    speakers: dict[str, Counter[str]]  # of each conversation: messages of others than user and assistant
 
 
 def decontaminate_files(
@@ -63,8 +74,9 @@ def decontaminate_files(
     """Write to the folder `out` the files without the rows that repeat an eval text, and the report.
 
     .parquet, .jsonl and .jsonl.gz. `fields`: the role of each column to compare; by default those that sets
-    usually have (`fields.NAMES`). In a file with a column `prompt_id` all rows of a dropped prompt go, in all
-    files. Raises InputError for bad files and columns, before anything is scanned where that can be known.
+    usually have (`fields.NAMES`). In a file with a column `prompt_id` all rows of a dropped prompt go; in
+    another file the same id may be another prompt. Raises InputError for bad files and columns, before
+    anything is scanned where that can be known.
     """
     from curation.row_files import columns_of, parts_of, write_kept
 
@@ -80,6 +92,8 @@ def decontaminate_files(
     scanner = settings.scanner(eval_sets)
     tally = Tally(roles)
     kept: dict[str, list[NDArray[np.bool_]]] = {str(path): [] for path in paths}
+    touched: dict[str, set[str]] = {str(path): set() for path in paths}  # prompt ids
+    speakers: dict[str, dict[str, Counter[str]]] = {str(path): {} for path in paths}
     with _ReportWriter(out / REPORT_FILE) as writer:
         for (part, *_), scanned in zip(jobs, _scanned(jobs, scanner, settings, workers), strict=True):
             masks = kept[part.path]
@@ -90,23 +104,38 @@ def decontaminate_files(
                 row_id=pl.format("{}:{}", pl.lit(Path(part.path).name), number)
             )
             tally.add(report)
+            touched[part.path] |= _dropped_prompts(report, roles)
+            for column, others in scanned.speakers.items():
+                add_speakers(speakers[part.path].setdefault(column, Counter()), others)
             writer.write(report)
     keep = {path: np.concatenate([np.zeros(0, np.bool_), *masks]) for path, masks in kept.items()}
     account = Account("decontaminate", sum(len(mask) for mask in keep.values()))
     account.reject("touches_eval_set", sum(int((~mask).sum()) for mask in keep.values()))
     for path, ids in zip(paths, has_ids, strict=True):
-        if ids and tally.prompt_ids:
-            account.reject("prompt_touches_eval_set", _drop_groups(path, keep[str(path)], tally.prompt_ids))
+        if ids and touched[str(path)]:
+            account.reject("prompt_touches_eval_set", _drop_groups(path, keep[str(path)], touched[str(path)]))
     account.keep(sum(int(mask.sum()) for mask in keep.values()))
     for path in paths:
         write_kept(path, out / path.name, keep[str(path)])
-    left_out = {
-        path.name: [c.name for c in schema if kind_of(c.type) and c.name not in {f.column for f in one}]
-        for path, schema, one in zip(paths, schemas, compared, strict=True)
-    }
-    totals = tally.totals(scanner)
+    left_out, taken_in = {}, {}
+    for path, schema, one in zip(paths, schemas, compared, strict=True):
+        columns = {f.column for f in one}
+        said = {
+            (column, name): count
+            for column, names in speakers[str(path)].items()
+            for name, count in sorted(names.items())
+        }
+        left_out[path.name] = [c.name for c in schema if c.name not in columns and holds_text(c.type)]
+        left_out[path.name] += [f"{column}/{name}" for column, name in said if name in UNSPOKEN]
+        taken_in[path.name] = {f"{c}/{name}": n for (c, name), n in said.items() if name not in UNSPOKEN}
     return FilesResult(
-        account.close(), totals, roles, left_out, out / REPORT_FILE, [out / path.name for path in paths]
+        account=account.close(),
+        totals=tally.totals(scanner),
+        fields=roles,
+        not_scanned=left_out,
+        speakers={name: found for name, found in taken_in.items() if found},
+        report=out / REPORT_FILE,
+        clean=[out / path.name for path in paths],
     )
 
 
@@ -163,6 +192,7 @@ def _scan_part(job: _Job, scanner: Scanner, settings: Settings) -> _Scanned:
     part, fields, has_ids, batch_rows = job
     columns = list(dict.fromkeys([f.column for f in fields] + [PROMPT_ID] * has_ids))
     found, before = [REPORT.to_frame()], 0
+    speakers: dict[str, Counter[str]] = {f.column: Counter() for f in fields if f.speaker == "user"}
     for batch in batches(part, columns, batch_rows):
         ids = _prompt_ids(batch) if has_ids else pl.Series([None] * batch.num_rows, dtype=pl.String)
         for field in fields:
@@ -174,8 +204,18 @@ def _scan_part(job: _Job, scanner: Scanner, settings: Settings) -> _Scanned:
                 number = (pl.col("row").cast(pl.Int64) + before).cast(pl.String)
                 own_ids = ids.gather(rows["row"]).alias(PROMPT_ID)
                 found.append(rows.with_columns(own_ids, row_id=number).select(REPORT.names()))
+        for column, others in speakers.items():
+            add_speakers(others, other_speakers(batch[column]))
         before += batch.num_rows
-    return _Scanned(before, pl.concat(found).sort(pl.col("row_id").cast(pl.Int64), "field", *ORDER[1:]))
+    report = pl.concat(found).sort(pl.col("row_id").cast(pl.Int64), "field", *ORDER[1:])
+    return _Scanned(before, report, speakers)
+
+
+def _dropped_prompts(report: pl.DataFrame, roles: Mapping[str, Role]) -> set[str]:
+    """Ids of prompts of which the prompt or the answer is to be dropped, and not just a completion."""
+    role = pl.col("field").replace_strict(roles, return_dtype=pl.String)
+    dropped = report.filter((role != "completion") & (pl.col("action") == "drop"))
+    return set(dropped["prompt_id"].drop_nulls())
 
 
 def _keep(scanned: _Scanned, roles: Mapping[str, Role]) -> NDArray[np.bool_]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from curation.decontamination.catalog import Catalog
 from curation.decontamination.rules import Rule
 from curation.eval_sets import EvalSet
 from curation.words import alphabet as alphabets
@@ -46,14 +47,17 @@ class Index(NamedTuple):
     side: Side  # the distinct eval texts (T)
     everything: Texts  # the texts of all eval rows (R)
     places: WordPlaces  # of their words
-    refs: NDArray[np.int64]  # (R,) numbers in `everything` of the texts that have words, by distinct text
+    text_of: NDArray[np.int64]  # (R,) distinct text of each eval row, -1 where it has no words
+    refs: NDArray[np.int64]  # the eval rows to name, by distinct text (see `Catalog.named`)
     ref_rows: NDArray[np.int64]  # (T + 1,) range of `refs` of each distinct text
     indexable: NDArray[np.bool_]  # (T,) the n-gram rule can see it
     too_short: NDArray[np.bool_]  # (T,)
 
 
-def build_index(eval_sets: Sequence[EvalSet], rule: Rule) -> Index:
-    """InputError for a set that has no words: a set that is not compared protects nothing."""
+def build_index(eval_sets: Sequence[EvalSet], catalog: Catalog, rule: Rule) -> Index:
+    """`catalog`: of these sets. InputError for a set that has no words: a set that is not compared protects
+    nothing.
+    """
     from curation.decontamination.kernels import whole_hashes, word_characters
 
     alphabet = ALPHABETS[rule.alphabet]()
@@ -69,11 +73,10 @@ def build_index(eval_sets: Sequence[EvalSet], rule: Rule) -> Index:
     new = np.ones(len(order), bool)
     new[1:] = wholes[order[1:]] != wholes[order[:-1]]
     side = side_of(texts_of(everything.text(int(i)) for i in order[new]), alphabet)
-    refs, ref_rows = order, np.append(np.flatnonzero(new), len(order))
-    set_of = np.repeat(np.arange(len(eval_sets)), [len(e.texts) for e in eval_sets])
-    own = np.unique(
-        np.column_stack([np.repeat(np.arange(len(ref_rows) - 1), np.diff(ref_rows)), set_of[refs]]), axis=0
-    )
+    text_of = np.full(len(wholes), -1)
+    text_of[order] = np.cumsum(new) - 1
+    refs, ref_rows = catalog.named(text_of, int(new.sum()))
+    own = np.unique(np.column_stack([text_of[order], catalog.sets[order]]), axis=0)
     tables, indexable, too_short = _tables(side, rule, wholes[order[new]], own)
     starts, ends = word_characters(everything.data, everything.offsets, *words[1:])
     return Index(
@@ -83,6 +86,7 @@ def build_index(eval_sets: Sequence[EvalSet], rule: Rule) -> Index:
         side=side,
         everything=everything,
         places=WordPlaces(starts, ends, words.rows),
+        text_of=text_of,
         refs=refs,
         ref_rows=ref_rows,
         indexable=indexable,

@@ -15,7 +15,8 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
-from curation.decontamination.matches import MATCHES, SPAN, Catalog
+from curation.decontamination.catalog import Catalog
+from curation.decontamination.matches import MATCHES, SPAN
 from curation.decontamination.paraphrases import MIN_DICE, MOST, PROPOSALS, ParaphraseIndex, propose
 from curation.eval_sets import EvalSet
 from curation.words.texts import Texts, plain_words, texts_of
@@ -23,6 +24,7 @@ from curation.words.texts import Texts, plain_words, texts_of
 PAIRS = pl.Schema(
     PROPOSALS | {"eval_text": pl.String(), "text": pl.String(), "kind": pl.String()}  # kind of the eval set
 )
+VERDICTS = ("same", "different", "unknown")
 JUDGED = pl.Schema(PAIRS | {"verdict": pl.String()})
 
 
@@ -31,10 +33,11 @@ class Paraphrases:
 
     def __init__(self, eval_sets: Sequence[EvalSet]) -> None:
         self._catalog = Catalog(eval_sets)
-        self._refs: dict[str, list[int]] = {}  # distinct eval text: its places among all
-        for place, text in enumerate(self._catalog.texts):
-            self._refs.setdefault(text, []).append(place)
-        self._texts = list(self._refs)
+        texts: dict[str, int] = {}  # number of each distinct text
+        text_of = np.array([texts.setdefault(text, len(texts)) for text in self._catalog.texts], np.int64)
+        self._texts = list(texts)
+        refs, rows = self._catalog.named(text_of, len(texts))
+        self._refs = {text: refs[rows[k] : rows[k + 1]] for text, k in texts.items()}
         self._kinds = [eval_set.kind for eval_set in eval_sets]
         self._index = ParaphraseIndex.of(texts_of(self._texts))
 
@@ -50,7 +53,13 @@ class Paraphrases:
         return pl.DataFrame(rows, schema=PAIRS)
 
     def matches(self, judged: pl.DataFrame) -> pl.DataFrame:
-        """MATCHES rows, and `verdict`, of the JUDGED pairs that are the same or unknown: one per eval row."""
+        """MATCHES rows, and `verdict`, of the JUDGED pairs that are the same or unknown: one per eval row, of
+        rows with one text the first of each set (`catalog.NAMED`).
+
+        A pair without a verdict is unknown: nothing is clean for want of one.
+        """
+        judged = judged.with_columns(pl.col("verdict").fill_null("unknown"))
+        assert judged["verdict"].is_in([*VERDICTS]).all(), "a verdict is same, different or unknown"
         rows, refs = [], []
         for row in judged.filter(pl.col("verdict") != "different").iter_rows(named=True):
             places = [ref for ref in self._refs[row["eval_text"]] if self._kind(ref) == row["kind"]]
@@ -63,7 +72,7 @@ class Paraphrases:
         found = pl.DataFrame(rows, schema=schema).with_columns(**columns)
         return found.select(*MATCHES.names(), "verdict")
 
-    def _kind(self, ref: int) -> str:
+    def _kind(self, ref: int | np.int64) -> str:
         return self._kinds[self._catalog.sets[ref]]
 
 

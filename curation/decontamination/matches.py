@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from curation.decontamination.catalog import Catalog
 from curation.decontamination.index import Index, side_of
-from curation.eval_sets import EvalSet
 from curation.words.texts import Texts
 
 if TYPE_CHECKING:
@@ -42,40 +41,14 @@ MATCHES = pl.Schema(_FOUND)
 ORDER = ("row", "eval_set", "eval_config", "eval_split", "eval_row", "eval_field")
 
 
-class Catalog:
-    """The eval rows behind the texts of an index, as columns to pick from."""
-
-    def __init__(self, eval_sets: Sequence[EvalSet]) -> None:
-        self.sets = np.repeat(np.arange(len(eval_sets)), [len(e.texts) for e in eval_sets])
-        texts = [text for e in eval_sets for text in e.texts]
-        self.texts = [text.text for text in texts]
-        self.columns = {
-            "eval_row": pl.Series([text.row for text in texts], dtype=pl.String),
-            "eval_field": pl.Series([text.field for text in texts], dtype=pl.String),
-        }
-        self.of_sets = {
-            "eval_set": pl.Series([e.name for e in eval_sets], dtype=pl.String),
-            "eval_config": pl.Series([e.config for e in eval_sets], dtype=pl.String),
-            "eval_split": pl.Series([e.split for e in eval_sets], dtype=pl.String),
-            "eval_revision": pl.Series([e.revision for e in eval_sets], dtype=pl.String),
-        }
-
-    def pick(self, refs: NDArray[np.int64]) -> dict[str, pl.Series]:
-        of_sets = {name: column.gather(self.sets[refs]) for name, column in self.of_sets.items()}
-        return of_sets | {name: column.gather(refs) for name, column in self.columns.items()}
-
-
 class Aligner:
     """Compares pairs of texts by their words; keeps its working space from call to call."""
 
     def __init__(self, index: Index) -> None:
         grams = len(index.tables.weights)
         self.index = index
-        self.place, self.seen, self.counted = (
-            np.zeros(grams, np.int32),
-            np.full(grams, -1),
-            np.full(grams, -1),
-        )
+        self.heads, self.entered = np.zeros((2, grams), np.int32), np.full((2, grams), -1)
+        self.seen, self.counted = np.full(grams, -1), np.full(grams, -1)
         self.longest = int(np.diff(index.side.rows).max(initial=0))
         self.stamp = 0
 
@@ -84,24 +57,23 @@ class Aligner:
         from curation.decontamination.alignment import Scratch, align
 
         index = self.index
-        n_ours = np.diff(side.rows)
-        words = int(n_ours.max(initial=0)), self.longest
-        grams = [np.empty(n + 1, np.int32) for n in words]
-        marked = [np.empty(n + 1, np.bool_) for n in words]
-        scratch = Scratch(self.place, self.seen, self.counted, grams[0], grams[1], marked[0], marked[1])
-        # Runs have at least n words, unless the whole text is one.
-        n_evals = np.diff(index.side.rows)
-        longer = np.maximum(n_ours[pairs[:, 0]], n_evals[pairs[:, 1]])
-        room = int((longer // index.rule.n + 1).sum())
-        found = align(
-            *(index.tables, side, index.side, pairs, index.alphabet.tables, scratch, self.stamp, room)
+        words = int(np.diff(side.rows).max(initial=0))
+        ours, evals = np.empty(words + 1, np.int32), np.empty(self.longest + 1, np.int32)
+        nexts, places = np.empty((2, words + 1), np.int32), np.empty(2 * words + 1, np.int32)
+        marked = np.empty(self.longest + 1, np.bool_)
+        scratch = Scratch(
+            self.heads, self.entered, nexts, self.seen, self.counted, ours, evals, places, marked
         )
+        found = align(index.tables, side, index.side, pairs, index.alphabet.tables, scratch, self.stamp)
         self.stamp += 2 * len(pairs)
         return found
 
 
 def matches(aligner: Aligner, catalog: Catalog, texts: Texts, pairs: NDArray[np.int64]) -> pl.DataFrame:
-    """One MATCHES row per text and eval row that match, of the `pairs` that may (see `alignment.align`)."""
+    """One MATCHES row per text and eval row that match, of the `pairs` that may (see `alignment.align`).
+
+    Of eval rows with the same words, the first of each set (`catalog.NAMED`).
+    """
     from curation.decontamination.kernels import word_characters
 
     index = aligner.index

@@ -28,6 +28,8 @@ _FOUND = {name: dtype for name, dtype in MATCHES.items() if name != "row"}
 _AT = list(_FOUND).index("rule") + 1
 _NAMES = [*list(_FOUND)[:_AT], "rule_hash", *list(_FOUND)[_AT:], "action"]
 _TAIL: dict[str, Any] = {"rule_hash": pl.String(), "action": pl.Enum(ACTIONS)}
+# Where an eval set repeats a text, the report names only the 10 lowest of its rows (`catalog.NAMED`) for each
+# of our texts; the totals count them all.
 REPORT = pl.Schema(_HEAD | {name: (_FOUND | _TAIL)[name] for name in _NAMES})
 
 _TOTALS: dict[str, Any] = {
@@ -86,33 +88,37 @@ class Tally:
 
     def __init__(self, roles: Mapping[str, Role]) -> None:
         self.roles = dict(roles)
-        self.prompt_ids: set[str] = set()  # of prompts dropped
-        self._hit: dict[_Key, set[str]] = {}
-        self._any: dict[_Key, set[str]] = {}
+        self._hit: dict[_Key, set[tuple[str, str]]] = {}  # (row, field) of what the report names
+        self._any: dict[_Key, set[tuple[str, str]]] = {}
         self._dropped: Counter[_Key] = Counter()
         self._warned: Counter[_Key] = Counter()
 
     def add(self, report: pl.DataFrame) -> None:
         role = pl.col("field").replace_strict(self.roles, return_dtype=pl.String)
         of_prompts, dropped = role == "prompt", (role != "completion") & (pl.col("action") == "drop")
-        self.prompt_ids |= set(report.filter(dropped)["prompt_id"].drop_nulls())
+        named = pl.struct("eval_row", "eval_field")
         counts = report.group_by("eval_set", "eval_config", "eval_split").agg(
-            pl.col("eval_row").filter(of_prompts & ~pl.col("numbers_differ")).unique().alias("hit"),
-            pl.col("eval_row").filter(of_prompts).unique().alias("any"),
+            named.filter(of_prompts & ~pl.col("numbers_differ")).unique().alias("hit"),
+            named.filter(of_prompts).unique().alias("any"),
             pl.col("row_id").filter(dropped).n_unique().alias("dropped"),
             pl.col("row_id").filter(role == "completion").n_unique().alias("warned"),
         )
         for *key, hit, found, n_dropped, n_warned in counts.iter_rows():
-            self._hit.setdefault(tuple(key), set()).update(hit)
-            self._any.setdefault(tuple(key), set()).update(found)
+            self._hit.setdefault(tuple(key), set()).update(tuple(one.values()) for one in hit)
+            self._any.setdefault(tuple(key), set()).update(tuple(one.values()) for one in found)
             self._dropped[tuple(key)] += n_dropped
             self._warned[tuple(key)] += n_warned
 
     def totals(self, scanner: Scanner) -> pl.DataFrame:
+        """`scanner`: knows all rows that have the text of one that is named."""
         rows = []
-        for eval_set, indexed in zip(scanner.eval_sets, scanner.totals().to_dicts(), strict=True):
+        indexed_sets = zip(scanner.eval_sets, scanner.totals().to_dicts(), strict=True)
+        for number, (eval_set, indexed) in enumerate(indexed_sets):
             key = (eval_set.name, eval_set.config, eval_set.split)
-            hit = len(self._hit.get(key, ()))
+            hit, found = (
+                len(scanner.catalog.rows_with_texts_of(number, named.get(key, set()), scanner.index.text_of))
+                for named in (self._hit, self._any)
+            )
             rows.append(
                 {
                     **indexed,
@@ -122,7 +128,7 @@ class Tally:
                     "revision": eval_set.revision,
                     "hit": hit,
                     "percent_hit": 100 * hit / max(1, eval_set.n_rows),
-                    "twins": len(self._any.get(key, ())) - hit,
+                    "twins": found - hit,
                     "prompts_dropped": self._dropped[key],
                     "completions_warned": self._warned[key],
                     "sha256": eval_set.fingerprint,

@@ -10,6 +10,10 @@ Every rule asks which n-grams (runs of n words) of an eval text stand in our tex
 - Train side: 80 % of our own words in n-grams of one eval text, at least 12 words: half a question leaks too.
 - A whole text with the same words is a copy at any length.
 
+Words are letters and numbers: operators and punctuation separate them and do not count. "2 + 3 * 4" and
+"2 * 3 - 4" are the same words, so a problem that differs from an eval text in its operators alone is a copy
+of it, with the same numbers, and not a twin. Of the two mistakes, to drop such a problem is the lesser.
+
 The others, for numbers that compare with published ones: `tulu3` (arXiv 2411.15124, section 3.2: 8-grams,
 more than half of the eval text's tokens covered; boilerplate is left out here as well, where their index
 returns at most 100 documents instead), `gpt3` (arXiv 2005.14165, appendix C: any shared 13-gram), `s1`

@@ -9,8 +9,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from curation.decontamination.catalog import Catalog
 from curation.decontamination.index import Index, build_index
-from curation.decontamination.matches import MATCHES, ORDER, Aligner, Catalog, matches
+from curation.decontamination.matches import MATCHES, ORDER, Aligner, matches
 from curation.decontamination.rules import PRESETS, Rule
 from curation.eval_sets import EvalSet
 from curation.words.texts import Texts, split_words, texts_of
@@ -39,8 +40,9 @@ class Scanner:
     def __init__(self, eval_sets: Sequence[EvalSet], rule: Rule = PRESETS["default"]) -> None:
         self.eval_sets = list(eval_sets)
         self.rule = rule
-        self.index: Index = build_index(self.eval_sets, rule)
-        self._aligner, self._catalog = Aligner(self.index), Catalog(self.eval_sets)
+        self.catalog = Catalog(self.eval_sets)
+        self.index: Index = build_index(self.eval_sets, self.catalog, rule)
+        self._aligner = Aligner(self.index)
         texts, grams = len(self.index.indexable), len(self.index.tables.weights)
         self._counts, self._touched = np.zeros((texts, 4)), np.empty(texts, np.int64)
         self._seen, self._stamp = np.full(grams, -1), 0
@@ -53,7 +55,8 @@ class Scanner:
     def scan(
         self, texts: Iterable[str] | Texts, parts: Parts | None = None, exact_words: int = 1
     ) -> pl.DataFrame:
-        """One MATCHES row per text and eval row that match, ordered by both.
+        """One MATCHES row per text and eval row that match, ordered by both; of eval rows with the same
+        words, the first of each set (`catalog.NAMED`).
 
         `exact_words`: a shorter text that is the same as a whole eval text does not count for that: "yes" and
         "42" are answers of many benchmarks.
@@ -63,7 +66,7 @@ class Scanner:
         for block in _blocks(self._pairs(texts, parts, exact_words)):
             rows, places = np.unique(block[:, 0], return_inverse=True)
             block = np.column_stack([places, block[:, 1:]])
-            frame = matches(self._aligner, self._catalog, _take(texts, rows), block)
+            frame = matches(self._aligner, self.catalog, _take(texts, rows), block)
             row = pl.Series("row", rows.astype(np.uint32)).gather(frame["row"])
             found.append(frame.with_columns(row))
         return pl.concat(found).sort(ORDER)
@@ -84,11 +87,9 @@ class Scanner:
     def totals(self) -> pl.DataFrame:
         """Per eval set: its rows, those the n-gram rule can see, and those too short for it."""
         index = self.index
-        text_of = np.full(len(index.places.rows) - 1, -1)
-        text_of[index.refs] = np.repeat(np.arange(len(index.indexable)), np.diff(index.ref_rows))
         rows, first = [], 0
         for eval_set in self.eval_sets:
-            ours = text_of[first : first + len(eval_set.texts)]
+            ours = index.text_of[first : first + len(eval_set.texts)]
             first += len(eval_set.texts)
             named = [(text.row, at) for text, at in zip(eval_set.texts, ours, strict=True) if at >= 0]
             seen = {row for row, at in named if index.indexable[at]}

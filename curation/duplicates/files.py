@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,9 +12,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from curation.duplicates.copies import Copies, find_copies
-from curation.duplicates.frames import hashes_of, messages_text, texts_of_series
+from curation.duplicates.frames import hashes_of, messages_roles, messages_text, texts_of_series
 from curation.duplicates.rule import Rule
 from curation.duplicates.sketches import Sketches
+from curation.duplicates.staging import appear_together
 from curation.row_files import batches, check_columns, columns_of, parts_of, write_kept
 from store.accounting import Account
 from store.errors import InputError
@@ -31,6 +32,8 @@ DUPLICATES = pl.Schema(
     }
 )
 DUPLICATES_FILE, SUMMARY_FILE = "duplicates.parquet", "summary.json"
+_BATCH = 4096  # rows in memory at a time
+BETWEEN = "\U0010ffff"  # columns, messages and items of a list: a word that no text has
 
 
 class FileCopies(NamedTuple):
@@ -42,36 +45,47 @@ class FileCopies(NamedTuple):
     same: NDArray[np.uint64]
 
 
+def check_request(paths: Sequence[Path], columns: Sequence[str]) -> None:
+    """InputError for a column that is missing or holds neither texts, lists of texts nor messages."""
+    for path in paths:
+        check_columns(path, columns)
+        nothing = pl.DataFrame(pl.from_arrow(columns_of(path).empty_table()))
+        for name in set(columns) & set(nothing.columns):
+            _text(name, nothing.schema[name], path)
+
+
 def copies_in_files(
-    paths: Sequence[Path], out: Path, columns: Sequence[str], rule: Rule, within: Sequence[str] = ()
+    paths: Sequence[Path],
+    scratch: Path,
+    columns: Sequence[str],
+    rule: Rule,
+    within: Sequence[str] = (),
+    roles_apart: bool = False,
 ) -> FileCopies:
     """Compare the texts of `columns`, joined; only among rows with the same values in `within`.
 
-    Sketches are kept in a folder in `out` meanwhile: about 120 bytes a row and 4 a word. Raises InputError
-    for a column that is missing or holds neither texts, lists of texts nor messages.
+    `roles_apart`: only among those with the same system messages and roles, too. A row whose columns are all
+    null or empty is nobody's copy. Sketches are kept in the folder `scratch`: about 130 bytes a row and 4 a
+    word. Raises InputError where there are no rows.
     """
-    for path in paths:
-        check_columns(path, [*columns, *within])
-        nothing = pl.DataFrame(pl.from_arrow(columns_of(path).empty_table()))
-        _joined(nothing, [*columns, *within], path)
     rows = []
-    out.mkdir(parents=True, exist_ok=True)
-    with (
-        tempfile.TemporaryDirectory(prefix=".sketches-", dir=out) as folder,
-        Sketches(Path(folder), rule) as sketches,
-    ):
+    folder = scratch / "sketches"
+    folder.mkdir()
+    with Sketches(folder, rule) as sketches:
         for path in paths:
             before = sketches.count
             for part in parts_of(path):
-                for batch in batches(part, list(dict.fromkeys([*columns, *within]))):
+                for batch in batches(part, list(dict.fromkeys([*columns, *within])), _BATCH):
                     frame = pl.DataFrame(pl.from_arrow(batch))
                     text = _joined(frame, columns, path)
-                    mine = hashes_of(_joined(frame, within, path)) if within else None
+                    mine = _identity(frame, columns, within, roles_apart, path)
                     sketches.add(texts_of_series(text), hashes_of(text), mine)
             rows.append(sketches.count - before)
         if not sketches.count:
             raise InputError(f"{paths[0]}: no rows in {'this file' if len(paths) == 1 else 'these files'}")
-        return FileCopies(find_copies(sketches), rows, sketches.preference())
+        found = FileCopies(find_copies(sketches), rows, sketches.preference())
+    shutil.rmtree(folder)
+    return found
 
 
 def deduplicate_files(
@@ -81,48 +95,50 @@ def deduplicate_files(
     rule: Rule,
     within: Sequence[str] = (),
     together: bool = False,
-) -> tuple[Account, pl.DataFrame]:
-    """Write each file without its copies into folder `out`; (account of the rows, DUPLICATES).
+) -> tuple[Account, dict[str, Any]]:
+    """Write each file without its copies into folder `out`; (account of the rows, facts about the groups).
 
-    `together`: rows whose compared text is the very same stay or go together, as the rows of a prompt should.
-    Also writes DUPLICATES and a summary there.
+    Rows with other system messages or roles are no copies. `together`: rows whose compared text is the very
+    same stay or go together, as the rows of a prompt should. Also writes DUPLICATES there, and a summary with
+    the facts. All files appear at the end; after a kill the same request can be made again.
     """
-    *targets, _ = targets_of([*paths, Path(DUPLICATES_FILE)], out)
-    found = copies_in_files(paths, out, columns, rule, within)
-    copies, stays = found.copies, found.copies.stays
-    if together:
-        stays |= found.same == found.same[copies.kept]
-    account = Account("deduplicate", len(stays))
-    account.keep(int(stays.sum()))
-    account.reject("same_words", int((~stays & copies.exact).sum()))
-    account.reject("near_copy", int((~stays & ~copies.exact).sum()))
-    starts = np.cumsum([0, *found.rows])
-    for path, target, start, end in zip(paths, targets, starts, starts[1:], strict=False):
-        write_kept(path, target, stays[start:end])
-    gone = np.flatnonzero(~stays)
-    report = pl.DataFrame(
-        {
-            **_places("", paths, starts, gone),
-            **_places("kept_", paths, starts, copies.kept[gone]),
-            "similarity": copies.similarity[gone],
-            "exact": copies.exact[gone],
-        },
-        schema=DUPLICATES,
-    )
-    write_table(report, out / DUPLICATES_FILE, DUPLICATES)
-    write_json(out / SUMMARY_FILE, account.to_dict() | {"rule": rule._asdict()} | group_sizes(copies.group))
-    return account.close(), report
+    check_request(paths, [*columns, *within])
+    names = [path.name for path in paths]
+    with appear_together(out, [*names, DUPLICATES_FILE, SUMMARY_FILE], paths) as folder:
+        found = copies_in_files(paths, folder, columns, rule, within, roles_apart=True)
+        copies, stays = found.copies, found.copies.stays
+        if together:
+            stays |= found.same == found.same[copies.kept]
+        account = Account("deduplicate", len(stays))
+        account.keep(int(stays.sum()))
+        account.reject("same_words", int((~stays & copies.exact).sum()))
+        account.reject("near_copy", int((~stays & ~copies.exact).sum()))
+        starts = np.cumsum([0, *found.rows])
+        for path, start, end in zip(paths, starts, starts[1:], strict=False):
+            write_kept(path, folder / path.name, stays[start:end])
+        gone = np.flatnonzero(~stays)
+        report = pl.DataFrame(
+            {
+                **_places("", paths, starts, gone),
+                **_places("kept_", paths, starts, copies.kept[gone]),
+                "similarity": copies.similarity[gone],
+                "exact": copies.exact[gone],
+            },
+            schema=DUPLICATES,
+        )
+        write_table(report, folder / DUPLICATES_FILE, DUPLICATES)
+        facts = group_facts(copies)
+        write_json(folder / SUMMARY_FILE, account.close().to_dict() | {"rule": rule._asdict()} | facts)
+    return account, facts
 
 
-def targets_of(paths: Sequence[Path], out: Path) -> list[Path]:
-    """A file of the same name in `out` for each path; InputError where it exists or two would be one."""
-    targets = [out / path.name for path in paths]
-    for k, target in enumerate(targets):
-        if target in targets[:k]:
-            raise InputError(f"{paths[k]}: two files to write are called {target.name}; rename one")
-        if target.exists():
-            raise InputError(f"{target}: exists; choose another folder")
-    return targets
+def group_facts(copies: Copies) -> dict[str, Any]:
+    """Groups, the rows of the largest, rows that stay although texts of their group have other numbers, and
+    rows that stay as there is nothing to compare."""
+    return group_sizes(copies.group) | {
+        "numbers_differ": int((copies.stays & copies.numbers_differ).sum()),
+        "nothing_to_compare": int(copies.wordless.sum()),
+    }
 
 
 def group_sizes(group: NDArray[np.uint64]) -> dict[str, int]:
@@ -132,22 +148,44 @@ def group_sizes(group: NDArray[np.uint64]) -> dict[str, int]:
 
 
 def _joined(frame: pl.DataFrame, columns: Sequence[str], path: Path) -> pl.Series:
-    """One text a row: the columns' texts, one under the other."""
+    """One text a row of the columns' texts; empty where they all are."""
     parts = [_text(name, frame.schema[name], path).fill_null("") for name in columns]
-    return frame.select(pl.concat_str(parts, separator="\n")).to_series()
+    text = frame.select(text=pl.concat_str(parts, separator=BETWEEN))
+    is_empty = pl.col("text").str.strip_chars(f"{BETWEEN} \t\r\n") == ""
+    return text.select(pl.when(is_empty).then(pl.lit("")).otherwise("text").alias("text")).to_series()
+
+
+def _identity(
+    frame: pl.DataFrame, columns: Sequence[str], within: Sequence[str], roles_apart: bool, path: Path
+) -> NDArray[np.uint64]:
+    """(n,): a hash of what rows must have in common to be compared at all."""
+    from curation.words.kernels import BASE, mix
+
+    parts = [_text(name, frame.schema[name], path) for name in within]
+    if roles_apart:
+        parts += [messages_roles(name) for name in columns if _holds_messages(frame.schema[name])]
+    found = np.zeros(frame.height, np.uint64)
+    for part in parts:
+        found = mix(found * BASE + hashes_of(frame.select(part.fill_null("").alias("part")).to_series()))
+    return found
 
 
 def _text(name: str, dtype: pl.DataType, path: Path) -> pl.Expr:
     column = pl.col(name)
-    if isinstance(dtype, pl.List):
-        if dtype.inner == pl.String():
-            return column.list.join("\n", ignore_nulls=True)
-        fields = dict(dtype.inner) if isinstance(dtype.inner, pl.Struct) else {}
-        if fields.get("role") == pl.String() and fields.get("content") == pl.String():
-            return messages_text(name)
-    if isinstance(dtype, pl.List | pl.Struct | pl.Array | pl.Binary):
+    if isinstance(dtype, pl.List | pl.Array) and dtype.inner == pl.String():
+        return column.cast(pl.List(pl.String)).list.join(BETWEEN, ignore_nulls=True)
+    if _holds_messages(dtype):
+        return messages_text(name, BETWEEN)
+    if dtype.is_nested() or dtype == pl.Binary():
         raise InputError(f"{path}: column {name!r} holds {dtype}: neither texts nor messages (role, content)")
     return column.cast(pl.String)
+
+
+def _holds_messages(dtype: pl.DataType) -> bool:
+    if not isinstance(dtype, pl.List) or not isinstance(dtype.inner, pl.Struct):
+        return False
+    fields = dict(dtype.inner)
+    return fields.get("role") == pl.String() and fields.get("content") == pl.String()
 
 
 def _places(

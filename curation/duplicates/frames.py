@@ -38,7 +38,7 @@ def copies_of(
 
 
 def near_copies(frame: pl.DataFrame, text: str, key: str, within: Sequence[str], rule: Rule) -> pl.DataFrame:
-    """The rows to drop so that no copies are left among the rows with the same values in `within`.
+    """The rows to drop as copies of others with the same values in `within`, as in `find_copies`.
 
     Of copies the row with the smallest `key` stays. Returns (key, kept: the key that stays for it,
     similarity, exact), in the order of `frame`.
@@ -63,10 +63,17 @@ def prompt_texts(prompts: pl.DataFrame) -> pl.DataFrame:
     return prompts.select(text=messages_text("messages"), system=_contents("messages", is_system))
 
 
-def messages_text(column: str) -> pl.Expr:
+def messages_text(column: str, between: str = "\n") -> pl.Expr:
     """The contents of messages but system messages: a long one that all prompts share would make all of them
     copies."""
-    return _contents(column, pl.element().struct.field("role") != "system")
+    return _contents(column, pl.element().struct.field("role") != "system", between)
+
+
+def messages_roles(column: str) -> pl.Expr:
+    """What `messages_text` leaves out: system messages, and the roles of all."""
+    role = pl.element().struct.field("role")
+    roles = pl.col(column).list.eval(role).list.join(_UNIT)
+    return pl.concat_str(_contents(column, role == "system"), roles, separator=_UNIT)
 
 
 def hashes_of(texts: pl.Series) -> NDArray[np.uint64]:
@@ -80,5 +87,5 @@ def texts_of_series(series: pl.Series) -> Texts:
     return texts_of_arrow(series.to_arrow())
 
 
-def _contents(column: str, which: pl.Expr) -> pl.Expr:
-    return pl.col(column).list.eval(pl.element().struct.field("content").filter(which)).list.join("\n")
+def _contents(column: str, which: pl.Expr, between: str = "\n") -> pl.Expr:
+    return pl.col(column).list.eval(pl.element().struct.field("content").filter(which)).list.join(between)

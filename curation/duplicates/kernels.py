@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from curation.words.kernels import BASE, PRIME, START, mix, power, split_text
+from curation.words.alphabet import LIMIT
+from curation.words.kernels import BASE, PRIME, START, decode, mix, power, split_text
 
 _HIGH = np.uint64(32)
 
@@ -23,19 +24,24 @@ def sketch_texts(
     offsets: Any,
     within: Any,
     tables: Any,
+    telling: Any,
     n: int,
     factors: Any,
     shifts: Any,
     rows: int,
-) -> tuple[Any, Any, Any, Any]:
-    """(whole (t,) uint64, bands (t, b) uint32, shingles uint32, shingles of each text (t,) int64).
+    number: int,
+) -> tuple[Any, Any, Any, Any, Any]:
+    """(whole (t,) uint64, numbers (t,) uint64, bands (t, b) uint32, shingles uint32, how many of each text).
 
-    `whole` is a hash of all words, `bands` of `rows` minima each; both are mixed with `within` (t,). Texts
-    with fewer than `n` words have no shingles; without words, they are told apart by their bytes.
+    `whole` is a hash of all words, `bands` of `rows` minima each; both are mixed with `within` (t,).
+    `numbers` is a hash of the words that begin with a `telling` (LIMIT,) character. Texts with fewer than `n`
+    words have no shingles; those without words have `numbers` 0 and a `whole` of their own, from `number`,
+    the number of the first text.
     """
     texts = len(offsets) - 1
     n_bands = len(factors) // rows
     whole, bands = np.empty(texts, np.uint64), np.empty((texts, n_bands), np.uint32)
+    numbers = np.zeros(texts, np.uint64)
     counts = np.zeros(texts, np.int64)
     longest = 0
     for t in range(texts):
@@ -51,7 +57,11 @@ def sketch_texts(
     for t in range(texts):
         begin, end = offsets[t], offsets[t + 1]
         found = split_text(data, begin, end, tables, False, words, starts, ends, 0)
-        whole[t] = mix(_whole(data, begin, end, words, found) ^ within[t])
+        if found:
+            whole[t] = mix(_whole(words, found) ^ within[t])
+            numbers[t] = _numbers(data, words, starts, found, telling)
+        else:
+            whole[t] = mix(START + np.uint64(number + t))
         if used + found > len(shingles):
             shingles = _larger(shingles, 2 * len(shingles) + found)
         rolling, mine = np.uint64(0), used
@@ -69,15 +79,25 @@ def sketch_texts(
         else:
             _minima(shingles[mine:used], factors, shifts, minima)
             _bands(minima, rows, within[t], bands[t])
-    return whole, bands, shingles[:used], counts
+    return whole, numbers, bands, shingles[:used], counts
 
 
 @njit(cache=True, nogil=True)
-def _whole(data: Any, begin: int, end: int, words: Any, found: int) -> Any:
+def _whole(words: Any, found: int) -> Any:
     h = START
     for at in range(found):
         h = mix(h * BASE + words[at])
-    return h if found else _bytes_hash(data, begin, end)
+    return h
+
+
+@njit(cache=True, nogil=True)
+def _numbers(data: Any, words: Any, starts: Any, found: int, telling: Any) -> Any:
+    h = START
+    for at in range(found):
+        point, _ = decode(data, starts[at])
+        if point < LIMIT and telling[point]:
+            h = mix(h * BASE + words[at])
+    return h | np.uint64(1)
 
 
 @njit(cache=True, nogil=True)
@@ -85,16 +105,11 @@ def text_hashes(data: Any, offsets: Any) -> Any:
     """A hash of the bytes of each text."""
     found = np.empty(len(offsets) - 1, np.uint64)
     for t in range(len(found)):
-        found[t] = _bytes_hash(data, offsets[t], offsets[t + 1])
+        h = START
+        for at in range(offsets[t], offsets[t + 1]):
+            h = (h ^ np.uint64(data[at])) * PRIME
+        found[t] = mix(h)
     return found
-
-
-@njit(cache=True, nogil=True)
-def _bytes_hash(data: Any, begin: int, end: int) -> Any:
-    h = START
-    for at in range(begin, end):
-        h = (h ^ np.uint64(data[at])) * PRIME
-    return mix(h)
 
 
 @njit(cache=True, nogil=True)
@@ -200,28 +215,43 @@ def similarities(shingles: Any, offsets: Any, left: Any, pairs: Any) -> Any:
 
 
 @njit(cache=True, nogil=True)
-def nearest_leaders(
-    shingles: Any, offsets: Any, left: Any, members: Any, begins: Any, similarity: float, most: int
+def first_leaders(
+    shingles: Any, offsets: Any, left: Any, bands: Any, parts: Any, known: int, similarity: float, reach: int
 ) -> tuple[Any, Any]:
     """For each text the leader it is a copy of (itself: it stays) and their similarity.
 
-    `members` (m,) lists the texts of group g from begins[g] to begins[g + 1] in the order of preference. A
-    text becomes a leader where none of its group's last `most` leaders is as similar as `similarity`.
+    Texts (m,) are in the order of preference, and compared within their part only: `parts` (m,). The first
+    `known` ones are leaders; each other one becomes a leader where no leader that shares one of its `bands`
+    (m, b) is as similar as `similarity`, of the `reach` latest in a band.
     """
-    kept, alike = np.empty(len(members), np.int64), np.ones(len(members), np.float64)
-    leaders = np.empty(most, np.int64)
-    for g in range(len(begins) - 1):
-        n = 0
-        for m in range(begins[g], begins[g + 1]):
-            best, nearest = -1.0, members[m]
-            for k in range(min(n, most)):
-                found = jaccard(shingles, offsets, left, leaders[k], members[m])
-                if found > best:
-                    best, nearest = found, leaders[k]
-            if best >= similarity:
-                kept[m], alike[m] = nearest, best
-            else:
-                kept[m] = members[m]
-                leaders[n % most] = members[m]
-                n += 1
-    return kept, alike
+    texts, n_bands = bands.shape
+    slots = 1
+    while slots < texts:
+        slots *= 2
+    # A hash table for each band: the latest leader of a slot, and before each leader the one before it.
+    latest = np.full((n_bands, slots), -1, np.int32)
+    before = np.full((texts, n_bands), -1, np.int32)
+    compared = np.full(texts, -1, np.int32)  # each leader with which text at last
+    leaders, alike = np.arange(texts), np.ones(texts, np.float64)
+    for m in range(texts):
+        for k in range(n_bands if m >= known else 0):
+            leader, steps = latest[k, _slot(parts[m], bands[m, k], slots)], 0
+            while leader >= 0 and steps < reach and leaders[m] == m:
+                if parts[leader] == parts[m] and bands[leader, k] == bands[m, k]:
+                    steps += 1
+                    if compared[leader] != m:
+                        compared[leader] = m
+                        found = jaccard(shingles, offsets, left, leader, m)
+                        if found >= similarity:
+                            leaders[m], alike[m] = leader, found
+                leader = before[leader, k]
+        for k in range(n_bands if leaders[m] == m else 0):
+            slot = _slot(parts[m], bands[m, k], slots)
+            before[m, k], latest[k, slot] = latest[k, slot], m
+    return leaders, alike
+
+
+@njit(cache=True, nogil=True)
+def _slot(part: int, band: Any, slots: int) -> Any:
+    h = mix(np.uint64(part) * BASE + np.uint64(band))
+    return h & np.uint64(slots - 1)

@@ -27,7 +27,8 @@ class Bands(NamedTuple):
 class Rule(NamedTuple):
     """Copies have the same words, or shingles of `words` words whose Jaccard similarity is `similarity`.
 
-    A text with fewer words than a shingle has copies with the very same words only.
+    A text with fewer words than a shingle has copies with the very same words only. Of copies with other
+    numbers or operators none is dropped for the other: they are on one side of a split, no more.
     """
 
     words: int = 5
@@ -35,7 +36,8 @@ class Rule(NamedTuple):
 
     @property
     def bands(self) -> Bands:
-        """The longest bands that still find `RECALL` of pairs at the threshold: 1 - (1 - s^rows)^bands.
+        """The longest bands that still find `RECALL` of pairs at the threshold: 1 - (1 - s^rows)^bands. Below
+        similarity 0.03 none do, and bands of 1 find what they can.
 
         Longer bands propose fewer pairs that are not copies. At similarity 0.7: 25 bands of 5.
         """

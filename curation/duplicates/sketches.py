@@ -1,20 +1,23 @@
 """Sketches of many texts in files of a folder, so that memory holds one column of them at a time.
 
-A text takes 8 bytes for the hash of its words, 8 for its preference, 4 a band and 4 a shingle.
+A text takes 8 bytes for the hash of its words, 8 for that of its numbers, 8 for its preference, 4 a band and
+4 a shingle.
 """
 
 from __future__ import annotations
 
 import os
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, NamedTuple
+from unicodedata import category
 
 import numpy as np
 from numpy.typing import NDArray
 
 from curation.duplicates.rule import Rule
-from curation.words.alphabet import operators
+from curation.words.alphabet import LIMIT, operators
 from curation.words.texts import Texts
 from store.files import write_error
 
@@ -33,7 +36,7 @@ class Sketches:
     def __init__(self, folder: Path, rule: Rule) -> None:
         self.rule, self.bands = rule, rule.bands
         self._folder = folder
-        names = ["whole", "preference", "sizes", "shingles", *map(_band, range(self.bands.number))]
+        names = ["whole", "numbers", "preference", "sizes", "shingles", *map(_band, range(self.bands.number))]
         self._files: dict[str, BinaryIO] = {name: open(folder / name, "xb") for name in names}
         self.count = 0
 
@@ -61,12 +64,13 @@ class Sketches:
         if preference is None:
             preference = kernels.text_hashes(texts.data, texts.offsets)
         bands = self.bands
-        whole, minima, shingles, sizes = kernels.sketch_texts(
-            texts.data, texts.offsets, everywhere, operators().tables,
-            self.rule.words, bands.factors, bands.shifts, bands.rows,
+        whole, numbers, minima, shingles, sizes = kernels.sketch_texts(
+            texts.data, texts.offsets, everywhere, operators().tables, _telling(),
+            self.rule.words, bands.factors, bands.shifts, bands.rows, self.count,
         )  # fmt: skip
+        columns = {"whole": whole, "numbers": numbers, "preference": preference, "shingles": shingles}
         try:
-            for name, column in (("whole", whole), ("preference", preference), ("shingles", shingles)):
+            for name, column in columns.items():
                 self._files[name].write(np.ascontiguousarray(column).data)
             self._files["sizes"].write(sizes.astype(np.uint32).data)
             for k in range(bands.number):
@@ -78,11 +82,23 @@ class Sketches:
     def whole(self) -> NDArray[np.uint64]:
         return self._read("whole", np.dtype(np.uint64))
 
+    def numbers(self) -> NDArray[np.uint64]:
+        """A hash of each text's numbers and symbols in their order; 0 for a text without words."""
+        return self._read("numbers", np.dtype(np.uint64))
+
     def preference(self) -> NDArray[np.uint64]:
         return self._read("preference", np.dtype(np.uint64))
 
     def band(self, k: int) -> NDArray[np.uint32]:
         return self._read(_band(k), np.dtype(np.uint32))
+
+    def bands_of(self, rows: NDArray[np.integer[Any]]) -> NDArray[np.uint32]:
+        """All bands of texts `rows` (m,), as (m, bands)."""
+        found = np.empty((len(rows), self.bands.number), np.uint32)
+        for k in range(self.bands.number):
+            self._files[_band(k)].flush()
+            found[:, k] = np.memmap(self._folder / _band(k), np.uint32, "r")[rows]
+        return found
 
     def shingle_offsets(self) -> NDArray[np.int64]:
         offsets = np.zeros(self.count + 1, np.int64)
@@ -113,3 +129,13 @@ class Sketches:
 
 def _band(k: int) -> str:
     return f"band-{k:03d}"
+
+
+@cache
+def _telling() -> NDArray[np.bool_]:
+    """(LIMIT,): characters of numbers and operators. Brackets, "!" and "*" are marks of emphasis as well."""
+    return np.array([_is_telling(chr(at)) for at in range(LIMIT)])
+
+
+def _is_telling(character: str) -> bool:
+    return character.isnumeric() or character in "+-/=<>^" or category(character) == "Sm"

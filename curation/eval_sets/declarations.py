@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from curation.eval_sets.texts import KINDS, Kind
@@ -85,6 +86,11 @@ def _named(name: str) -> list[Declaration]:
         return [benchmarks()[member] for member in suites()[name]]
     if name in benchmarks():
         return [benchmarks()[name]]
+    if Path(name).is_file():
+        raise InputError(
+            f"{name} is a file; write {{name: {Path(name).stem}, path: {name}, columns: [COLUMN]}}, or, for "
+            f"a copy of a listed set: {{name: {next(iter(benchmarks()))}, path: {name}}}"
+        )
     choices = [*suites(), *benchmarks()]
     raise InputError(
         f"no eval set or suite {name!r}{did_you_mean(name, choices)}; suites: {', '.join(suites())}; "
@@ -124,7 +130,10 @@ def _checked(declaration: Declaration) -> Declaration:
     if (declaration.path is None) == (declaration.dataset is None):
         raise InputError(f"{where}: give exactly one of path (a file) and dataset (a Hub repository)")
     if not declaration.columns:
-        raise InputError(f"{where}: name the column(s) that hold its questions, e.g. columns: [prompt]")
+        raise InputError(
+            f"{where}: name the column(s) that hold its questions, e.g. columns: [prompt]; only a listed set "
+            f"needs none{did_you_mean(declaration.name, benchmarks())}"
+        )
     if declaration.kind not in KINDS:
         raise InputError(f"{where}: kind {declaration.kind!r} is none of {', '.join(KINDS)}")
     return declaration

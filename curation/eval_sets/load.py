@@ -8,6 +8,7 @@ error: the declaration is wrong.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from itertools import product
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -45,16 +46,40 @@ class _Unloadable(InputError):
 
 
 def load(selection: Sequence[str | Mapping[str, Any]], missing: Literal["stop", "skip"] = "stop") -> Loaded:
-    """The sets of a selection (see `declarations`); `missing`: what to do about one that cannot be loaded."""
+    """The sets of a selection (see `declarations`); `missing`: what to do about one that cannot be loaded.
+
+    Once the Hub cannot be reached, the sets that follow are looked for in its cache alone: the client tries
+    for some twenty seconds for each.
+    """
     sets, not_compared = [], []
-    for declaration in declared(selection):
-        try:
-            sets.append(load_one(declaration))
-        except _Unloadable as error:
-            if missing == "stop":
-                raise
-            not_compared.append(NotCompared(declaration.name, _source(declaration), str(error)))
+    with ExitStack() as rest:
+        for declaration in declared(selection):
+            try:
+                sets.append(load_one(declaration))
+            except _Unloadable as error:
+                if missing == "stop":
+                    raise
+                not_compared.append(NotCompared(declaration.name, _source(declaration), str(error)))
+                if isinstance(error.__cause__, ConnectionError):
+                    rest.enter_context(_offline())
     return Loaded(sets, not_compared)
+
+
+@contextmanager
+def _offline() -> Iterator[None]:
+    """Both libraries read their switches from the environment only once, when they are imported."""
+    import datasets.config
+    import huggingface_hub.constants
+
+    modules: tuple[Any, ...] = (datasets.config, huggingface_hub.constants)
+    before = [module.HF_HUB_OFFLINE for module in modules]
+    try:
+        for module in modules:
+            module.HF_HUB_OFFLINE = True
+        yield
+    finally:
+        for module, value in zip(modules, before, strict=True):
+            module.HF_HUB_OFFLINE = value
 
 
 def load_one(declaration: Declaration) -> EvalSet:

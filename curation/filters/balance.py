@@ -1,8 +1,9 @@
-"""Class balance: as many right as wrong answers, or steps, up to a factor, at the smallest loss.
+"""Class balance: as many right as wrong answers, or steps, up to a factor.
 
 Only rows without a label of the rarer class are dropped, one after the other, each time from the prompt where
 the commoner class leads by most. So every prompt comes as near to balance as it can: dropped at random, hard
 prompts would keep wrong answers only and easy ones right ones, and the prompt alone would tell the label.
+A row whose loss would make the commoner class rarer than the factor allows stays: smaller ones go instead.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ class Labelled(NamedTuple):
 def surplus(rows: Sequence[Labelled], max_imbalance: float) -> set[str]:
     """Ids of the rows to drop, until the commoner class has at most `max_imbalance` times the other's labels.
 
-    All rows without the rarer class go where that is not enough; `max_imbalance` is at least 1.
+    It has more where only rows are left that have labels of both or too many to go. Where there is one class
+    alone, all rows go; `max_imbalance` is at least 1.
     """
     right, wrong = sum(row.right for row in rows), sum(row.wrong for row in rows)
     if right < wrong:
@@ -53,8 +55,9 @@ def surplus(rows: Sequence[Labelled], max_imbalance: float) -> set[str]:
     while heap and right > max_imbalance * wrong:
         prompt_id = heappop(heap)[2]
         row = waiting[prompt_id].pop()
-        dropped.add(row.row_id)
-        right -= row.right
-        lead[prompt_id] -= row.right
+        if (right - row.right) * max_imbalance >= wrong:
+            dropped.add(row.row_id)
+            right -= row.right
+            lead[prompt_id] -= row.right
         offer(prompt_id)
     return dropped

@@ -1,7 +1,7 @@
 """At most so many of a kind: completions of a prompt, prompts of a domain.
 
-Which ones stay follows from a hash of the ids and a seed: not from the order of rows, and adding a row moves
-at most one other out.
+Which ones stay follows from a hash of the ids (of prompts: with the run's seed), not from the order of rows,
+and adding a row moves at most one other out.
 """
 
 from __future__ import annotations

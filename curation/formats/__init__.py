@@ -37,7 +37,7 @@ from curation.formats import (
     steps,
     trl,
 )
-from curation.formats.files import check_source, check_target, write_rows
+from curation.formats.files import check_target, write_rows
 from curation.formats.rows import Format, Parts, Row, Unreadable
 from curation.formats.tables import TABLES
 from store.accounting import Account
@@ -105,7 +105,6 @@ def read_format(name: str, rows: Iterable[Row]) -> tuple[pl.DataFrame, RowAccoun
 
 def stream_format(name: str, source: Path, account: RowAccount) -> Iterator[Row]:
     """Rows of the format's table as the file is read; the account is whole, not closed, when they end."""
-    check_source(source)
     return _reading(choose_format(name), lambda: stream_rows(source), account)
 
 
@@ -120,7 +119,7 @@ def write_format(name: str, frame: pl.DataFrame) -> tuple[list[Row], RowAccount]
 def convert(source: Path, target: Path, read_as: str, write_as: str) -> list[RowAccount]:
     """One file into another as a stream; the accounts of reading and of writing.
 
-    `source` is .jsonl, .jsonl.gz, .parquet or .json; `target` .parquet for a table, .jsonl or .jsonl.gz for
+    `source` is any file that `store.inputs` reads; `target` .parquet for a table, .jsonl or .jsonl.gz for
     any format. InputError where no row is left, or the two formats belong to different tables."""
     reader, writer = choose_format(read_as), choose_format(write_as)
     if reader.table != writer.table or read_as == write_as:

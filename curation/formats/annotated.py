@@ -22,6 +22,7 @@ from functools import partial
 from typing import Literal
 
 from curation.formats.rows import (
+    NO_LINES,
     Format,
     Row,
     Unreadable,
@@ -38,12 +39,14 @@ from store.tables import RATED_STEPWISE, STEPWISE
 Neutral = Literal["positive", "negative", "drop", "class"]
 Path = list[tuple[str, int]]  # steps with their ratings
 
+UNFINISHED = ("give_up", "bad_problem")
 SCREENING = ("quality_control", "initial_screening")
+_DISTINCT = "a solution that is there twice comes back once, with two ratings not at all"
 _ALTERS: dict[Neutral, str] = {
-    "positive": "a step rated 0 becomes right",
-    "negative": "a step rated 0 becomes wrong",
-    "drop": "a solution ends before a step rated 0",
-    "class": "",
+    "positive": f"a step rated 0 becomes right; {_DISTINCT}",
+    "negative": f"a step rated 0 becomes wrong; {_DISTINCT}",
+    "drop": f"a solution ends before a step rated 0; {_DISTINCT}",
+    "class": _DISTINCT,
 }
 _LABEL: dict[Neutral, bool | None] = {"positive": True, "negative": False, "class": None}
 
@@ -56,7 +59,7 @@ def read_prm800k(row: Row, neutral: Neutral) -> list[Row]:
             raise Unreadable(flag)
     finish = row["label"]["finish_reason"]
     if finish not in ("found_error", "solution"):
-        raise Unreadable(str(finish))
+        raise Unreadable(finish if finish in UNFINISHED else "other_finish_reason")
     prompt = to_prompt(row["question"]["problem"])
     rows = []
     for path in _paths(row["label"]["steps"], (-1, 1) if neutral == "drop" else (-1, 0, 1)):
@@ -119,7 +122,7 @@ def _format(neutral: Neutral) -> Format:
         columns=("question", "label", *(f"is_{flag}_question" for flag in SCREENING)),
         unread=("labeler", "timestamp", "generation"),
         loses=("values", "confidences"),
-        refuses=("undecided_step", "prompt_is_a_conversation", "step_does_not_end_its_line"),
+        refuses=("undecided_step", "prompt_is_a_conversation", *NO_LINES),
         alters=_ALTERS[neutral],
         distinct=True,
     )

@@ -9,9 +9,12 @@ HelpSteer writes a conversation into one text, with NeMo-Aligner's turn marks be
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from math import isnan
 
 from curation.formats.rows import (
+    SOFT_UNKNOWN,
+    UNSURE,
     Format,
     Messages,
     Row,
@@ -25,6 +28,7 @@ from curation.formats.rows import (
     to_number,
     to_prompt,
 )
+from store.ids import derived_seed
 from store.tables import PREFERENCE, attributes_table
 
 HELPSTEER = ("helpfulness", "correctness", "coherence", "complexity", "verbosity")
@@ -40,15 +44,21 @@ def read_helpsteer(row: Row) -> list[Row]:
     values = {
         name: None if row[name] is None else to_number(row[name], "rating_is_no_number") for name in HELPSTEER
     }
-    if not all(value is None or 0 <= value <= LARGEST_RATING for value in values.values()):
+    if not _in_range(values.values()):
         raise Unreadable("rating_out_of_range")
     return [attributes_row(_prompt(row["prompt"]), to_answer(row["response"]), values)]
+
+
+def _in_range(ratings: Iterable[float | None]) -> bool:
+    return all(rating is None or 0 <= rating <= LARGEST_RATING for rating in ratings)
 
 
 def write_helpsteer(row: Row) -> Row:
     if not set(HELPSTEER) <= set(row):
         raise Unreadable("attribute_missing")
     values = {name: _value(row, name) for name in HELPSTEER}
+    if not _in_range(values.values()):
+        raise Unreadable("rating_out_of_range")
     return {"prompt": _prompt_text(row["prompt"]), "response": answer_text(row["completion"]), **values}
 
 
@@ -70,6 +80,8 @@ def write_nemo(row: Row) -> Row:
     values = [_value(row, name) for name in NEMO]
     if all(value is None for value in values):
         raise Unreadable("none_of_the_nine_attributes")
+    if MISSING in values:
+        raise Unreadable("rating_out_of_range")
     system = [] if row["prompt"][0]["role"] == "system" else [{"role": "system", "content": ""}]
     text = _text([*system, *row["prompt"], *to_answer(row["completion"])])
     return {"text": text + _END, "label": [MISSING if value is None else value for value in values]}
@@ -89,13 +101,9 @@ def read_helpsteer2_preference(row: Row) -> list[Row]:
 
 
 def write_helpsteer2_preference(row: Row) -> Row:
-    """The better one is always the second."""
-    return {
-        "prompt": _prompt_text(row["prompt"]),
-        "response_1": answer_text(row["rejected"]),
-        "response_2": answer_text(row["chosen"]),
-        "preference_strength": _strength(row),
-    }
+    first, second, strength = _sides(row)
+    prompt = _prompt_text(row["prompt"])
+    return {"prompt": prompt, "response_1": first, "response_2": second, "preference_strength": strength}
 
 
 def read_helpsteer3(row: Row) -> list[Row]:
@@ -105,12 +113,9 @@ def read_helpsteer3(row: Row) -> list[Row]:
 
 
 def write_helpsteer3(row: Row) -> Row:
-    return {
-        "context": row["prompt"],
-        "response1": answer_text(row["rejected"]),
-        "response2": answer_text(row["chosen"]),
-        "overall_preference": _strength(row),
-    }
+    first, second, strength = _sides(row)
+    context = row["prompt"]
+    return {"context": context, "response1": first, "response2": second, "overall_preference": strength}
 
 
 def _preference(prompt: Messages, first: str, second: str, strength: int) -> Row:
@@ -122,12 +127,18 @@ def _preference(prompt: Messages, first: str, second: str, strength: int) -> Row
     return preference_row(prompt, to_answer(chosen), to_answer(rejected), margin, soft)
 
 
-def _strength(row: Row) -> int:
+def _sides(row: Row) -> tuple[str, str, int]:
+    """First and second response and the strength. Which one is first is drawn from the content, so that a
+    trainer cannot learn the place; the first of a tie stays it."""
+    chosen, rejected = answer_text(row["chosen"]), answer_text(row["rejected"])
     if not is_choice(row):
-        return 0
+        return chosen, rejected, 0
     if row["margin"] not in range(1, LARGEST_STRENGTH + 1):
         raise Unreadable("margin_is_no_strength")
-    return int(row["margin"])
+    strength = int(row["margin"])
+    if derived_seed("helpsteer", row["prompt"], chosen, rejected) % 2 == 0:
+        return chosen, rejected, -strength
+    return rejected, chosen, strength
 
 
 def _prompt(text: str) -> Messages:
@@ -160,13 +171,17 @@ def _text(messages: Messages) -> str:
     if any("<extra_id_" in m["content"] for m in messages):
         raise Unreadable("text_holds_the_marks_of_the_format")
     numbers = {"system": 0, "user": 1, "assistant": 1}
+    if any(m["role"] not in numbers for m in messages):
+        raise Unreadable("role_without_a_mark")
     return "\n".join(
         f"<extra_id_{numbers[m['role']]}>{m['role'].capitalize()}\n{m['content']}" for m in messages
     )
 
 
-MARKS, ENDS = "text_holds_the_marks_of_the_format", "prompt_does_not_begin_and_end_with_the_user"
-STRENGTH = ("margin_is_no_strength", "soft_preference", "rejected_is_preferred")  # a tie has the strength 0
+MARKS = ("text_holds_the_marks_of_the_format", "role_without_a_mark")
+ENDS = "prompt_does_not_begin_and_end_with_the_user"
+STRENGTH = ("margin_is_no_strength", *UNSURE)  # a tie has the strength 0
+SIDES = f"a tie's margin becomes 0; {SOFT_UNKNOWN}"
 
 FORMATS = {
     "helpsteer": Format(
@@ -175,7 +190,7 @@ FORMATS = {
         read_helpsteer,
         one_row(write_helpsteer),
         columns=("prompt", "response", *HELPSTEER),
-        refuses=("attribute_missing", ENDS, MARKS),
+        refuses=("attribute_missing", "rating_out_of_range", ENDS, *MARKS),
     ),
     "helpsteer2-preference": Format(
         "preference",
@@ -184,8 +199,8 @@ FORMATS = {
         one_row(write_helpsteer2_preference),
         columns=("prompt", "response_1", "response_2", "preference_strength"),
         unread=("split", "preference_statement", "preference_elaboration", "all_preferences_unprocessed"),
-        refuses=(*STRENGTH, ENDS, MARKS),
-        alters="the better response is always the second",
+        refuses=(*STRENGTH, ENDS, *MARKS),
+        alters=SIDES,
     ),
     "helpsteer3": Format(
         "preference",
@@ -195,7 +210,7 @@ FORMATS = {
         columns=("context", "response1", "response2", "overall_preference"),
         unread=("domain", "language", "individual_preference"),
         refuses=STRENGTH,
-        alters="the better response is always the second",
+        alters=SIDES,
     ),
     "nemo-attributes": Format(
         "attributes",
@@ -203,6 +218,7 @@ FORMATS = {
         read_nemo,
         one_row(write_nemo),
         columns=("text", "label"),
-        refuses=("none_of_the_nine_attributes", MARKS),
+        refuses=("none_of_the_nine_attributes", "rating_out_of_range", *MARKS),
+        alters="an empty system message is dropped",
     ),
 }

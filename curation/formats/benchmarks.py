@@ -6,16 +6,19 @@ ids are of the content, and what nobody knows says so.
 
 from __future__ import annotations
 
-from curation.formats.rankings import ranking_of, scores_of
+from curation.formats.rankings import NOT_RANKED, ranking_of, scores_of
 from curation.formats.rows import (
     EVIDENCE,
+    NO_LINES,
     NOT_A_CHOICE,
     SOFT,
+    SOFT_UNKNOWN,
     Format,
     Parts,
     Row,
     Unreadable,
     answer_text,
+    check_unicode,
     is_choice,
     one_row,
     plain_prompt,
@@ -37,12 +40,12 @@ TIES = "Ties"  # the subset of RewardBench 2 in which several completions are ri
 def read_rewardbench(row: Row) -> list[Row]:
     """{prompt, chosen, rejected, subset}: texts (Lambert et al. 2024, arXiv 2403.13787). The subset is the
     evidence: it says where the preference comes from."""
-    pair = preference_row(
-        to_prompt(row["prompt"]), to_answer(row["chosen"]), to_answer(row["rejected"]), margin=None
-    )
     subset = row["subset"]
     if not isinstance(subset, str):
         raise Unreadable("subset_is_no_text")
+    check_unicode(subset)
+    chosen, rejected = to_answer(row["chosen"]), to_answer(row["rejected"])
+    pair = preference_row(to_prompt(row["prompt"]), chosen, rejected, margin=None)
     return [pair | {"evidence": subset}]
 
 
@@ -68,7 +71,10 @@ def read_rewardbench2(row: Row) -> Parts:
     if any(row.get(name) not in (None, count) for name, count in counts.items()):
         raise Unreadable("counts_differ_from_completions")
     scored = [(text, 1.0) for text in chosen] + [(text, 0.0) for text in rejected]
-    return ranking_of(row["prompt"], scored, 1.0, "score_is_no_number")
+    parts = ranking_of(row["prompt"], scored, 1.0, "score_is_no_number")
+    if any(not isinstance(part, Unreadable) and len(set(part["scores"])) == 1 for part in parts):
+        raise Unreadable("all_right_or_all_wrong")  # the others cannot be used
+    return parts
 
 
 def write_rewardbench2(row: Row) -> Row:
@@ -129,6 +135,7 @@ FORMATS = {
         unread=("id", "chosen_model", "rejected_model"),
         loses=("margin",),
         refuses=(*NOT_A_CHOICE, "prompt_is_a_conversation"),
+        alters=SOFT_UNKNOWN,
     ),
     "rewardbench2": Format(
         "ranking",
@@ -139,10 +146,9 @@ FORMATS = {
         unread=("id", "subset", "num_incorrect", "models", "additional_metadata"),
         loses=("scores",),
         refuses=(
+            *NOT_RANKED,
             "all_right_or_all_wrong",
             "prompt_is_a_conversation",
-            "score_is_no_number",
-            "scores_differ_from_completions",
         ),
         alters="scores become 1 for the best and 0 for all others",
     ),
@@ -154,7 +160,7 @@ FORMATS = {
         columns=("problem", "steps", "label"),
         unread=("id", "generator", "final_answer_correct"),
         loses=SOFT,
-        refuses=("undecided_step", "prompt_is_a_conversation", "step_does_not_end_its_line"),
+        refuses=("undecided_step", "prompt_is_a_conversation", *NO_LINES),
         alters="labels behind the first wrong step become unknown",
     ),
 }

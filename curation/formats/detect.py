@@ -8,8 +8,10 @@ from typing import Any, NamedTuple
 
 from curation.formats import BROKEN, FORMATS
 from curation.formats.rows import Format, Row, Unreadable
+from curation.formats.tables import TABLES
 
 SAMPLE = 100  # rows that are looked at
+FEW = 0.1  # of the rows may be damaged before this speaks against a format
 
 
 class Fit(NamedTuple):
@@ -18,15 +20,16 @@ class Fit(NamedTuple):
     strange: int  # rows of another shape
     useless: bool  # it can read none of the rows
     ignored: int  # columns that the format does not look at, over all rows
-    rejected: int  # rows and parts of rows that have the shape but cannot be read
+    strict: bool  # it rejects more than a few of the rows, or parts of them, that have the shape
 
 
 def detect_format(rows: Iterable[Row]) -> list[str]:
     """The formats that most of the first rows have the shape of, best first; empty where there is none.
 
     A row whose label or text cannot be read still has the shape of its format. Of formats that fit all rows
-    alike, those come first that can read any of them, then the one that looks at more of their columns, then
-    the one that can read more of them.
+    alike, those come first that can read any of them, then the one that looks at more of their columns; a few
+    damaged rows change nothing. A table of ours is among them only where it looks at a column that no other
+    format looks at: it accepts what others reject, which would hide the damage.
     Rows do not say what everything in them means: PRM800K fits four formats, a list of 0 and 1 is labels and
     scores."""
     sample = list(islice(rows, SAMPLE))
@@ -34,7 +37,11 @@ def detect_format(rows: Iterable[Row]) -> list[str]:
     fewest = min(fit.strange for fit in fits.values())
     if 2 * fewest >= len(sample):
         return []
-    return sorted((name for name, fit in fits.items() if fit.strange == fewest), key=fits.__getitem__)
+    fitting = [name for name, fit in fits.items() if fit.strange == fewest]
+    seen = {name: _columns(FORMATS[name], sample) for name in fitting}
+    others = [seen[name] for name in fitting if name not in TABLES]
+    own = [name for name in fitting if name not in TABLES or not any(seen[name] <= other for other in others)]
+    return sorted(own, key=fits.__getitem__)
 
 
 def _fit(form: Format, rows: list[Row]) -> Fit:
@@ -51,7 +58,13 @@ def _fit(form: Format, rows: list[Row]) -> Fit:
         else:
             rejected += any(isinstance(part, Unreadable) for part in parts)
         ignored += sum(not _looks_at(form, column, value) for column, value in row.items())
-    return Fit(strange, strange + rejected == len(rows), ignored, rejected)
+    return Fit(strange, strange + rejected == len(rows), ignored, rejected > FEW * len(rows))
+
+
+def _columns(form: Format, rows: list[Row]) -> set[str]:
+    """Those that the format looks at."""
+    objects = (row for row in rows if isinstance(row, dict))
+    return {name for row in objects for name, value in row.items() if _looks_at(form, name, value)}
 
 
 def _looks_at(form: Format, column: str, value: Any) -> bool:

@@ -23,16 +23,10 @@ from store.tables import MESSAGES
 
 Row = dict[str, Any]
 
-BATCH_ROWS = 2048  # rows held at a time as Python objects
+BATCH_ROWS = 256  # rows held at a time as Python objects: few, for they may be long
 GROUP_BYTES = 1 << 26  # a row group of long texts ends before it has ROW_GROUP rows
 MESSAGES_TYPE = pl.Series(dtype=MESSAGES).to_arrow().type
 MESSAGE_FIELDS = list(MESSAGES_TYPE.value_type)
-SOURCES = (".jsonl", ".jsonl.gz", ".parquet", ".json")  # a cell of a .csv file is never a list or a number
-
-
-def check_source(path: Path) -> None:
-    if not path.name.endswith(SOURCES):
-        raise InputError(f"{path}: the name must end in {', '.join(SOURCES)}")
 
 
 def check_target(path: Path, is_table: bool) -> None:
@@ -62,13 +56,14 @@ def write_rows(path: Path, rows: Iterable[Row], schema: pl.Schema) -> None:
 
 def _write_parquet(path: Path, rows: Iterable[Row], schema: pl.Schema) -> None:
     arrow = pl.DataFrame(schema=schema).to_arrow().schema
-    left, group = iter(rows), list[pa.Table]()
+    left, group, n_bytes = iter(rows), list[pa.Table](), 0
     with pq.ParquetWriter(path, arrow, compression="zstd", compression_level=ZSTD_LEVEL) as writer:
         while batch := list(islice(left, BATCH_ROWS)):
             group.append(pa.table([_column(batch, name, arrow.field(name).type) for name in schema], arrow))
-            if len(group) * BATCH_ROWS >= ROW_GROUP or sum(part.nbytes for part in group) >= GROUP_BYTES:
+            n_bytes += group[-1].nbytes
+            if len(group) * BATCH_ROWS >= ROW_GROUP or n_bytes >= GROUP_BYTES:
                 writer.write_table(pa.concat_tables(group))
-                group.clear()
+                group, n_bytes = [], 0
         if group:
             writer.write_table(pa.concat_tables(group))
 

@@ -23,6 +23,13 @@ from curation.formats.rows import (
 )
 from store.tables import OUTCOME, RANKING
 
+NOT_RANKED = (
+    "fewer_than_two_completions",
+    "same_completion_twice",
+    "score_is_no_number",
+    "scores_differ_from_completions",
+)
+
 
 def read_nemo(row: Row) -> Parts:
     """{context, completions: [{rank, completion}]}: the lowest rank is the best, equal ranks are a tie."""
@@ -100,6 +107,11 @@ def ranking_of(prompt: Any, scored: list[tuple[Any, Any]], sign: float, problem:
 
 
 def scores_of(row: Row) -> list[float]:
+    """The scores of a row that can be ranked."""
+    if len(row["completions"]) < 2:
+        raise Unreadable("fewer_than_two_completions")
+    if len(set(row["completions"])) < len(row["completions"]):
+        raise Unreadable("same_completion_twice")
     if len(row["scores"]) != len(row["completions"]):
         raise Unreadable("scores_differ_from_completions")
     return [to_number(score, "score_is_no_number") for score in row["scores"]]
@@ -120,7 +132,7 @@ FORMATS = {
         columns=("context", "completions"),
         unread=("task_name",),
         loses=("scores",),
-        refuses=("score_is_no_number", "scores_differ_from_completions"),
+        refuses=NOT_RANKED,
         alters="scores become ranks: 0 for the best, -1 for the next, …",
     ),
     "rollouts": Format(
@@ -138,6 +150,6 @@ FORMATS = {
         read_scored_rollouts,
         one_row(write_scored_rollouts),
         columns=("prompt", "completions", "rewards"),
-        refuses=("score_is_no_number", "scores_differ_from_completions", "prompt_is_a_conversation"),
+        refuses=(*NOT_RANKED, "prompt_is_a_conversation"),
     ),
 }

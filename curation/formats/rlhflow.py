@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from curation.formats.rows import (
     NOT_A_CHOICE,
+    SOFT_UNKNOWN,
     Format,
     Messages,
     Row,
@@ -15,7 +16,6 @@ from curation.formats.rows import (
     is_choice,
     one_row,
     outcome_row,
-    plain_prompt,
     preference_row,
     to_answer,
     to_messages,
@@ -23,7 +23,7 @@ from curation.formats.rows import (
     to_prompt,
     to_truth,
 )
-from curation.formats.steps import FIRST_STEP, question_and_step
+from curation.formats.steps import FIRST_STEP, question_and_step, question_before_steps
 from curation.formats.trl import read_preference
 from store.ids import derived_seed
 from store.tables import OUTCOME, PREFERENCE
@@ -34,8 +34,9 @@ _TURN = "\n<turn> "
 
 def read_pairs(row: Row) -> list[Row]:
     """{chosen, rejected}: conversations that share all turns but the last. The margin is the difference of
-    their scores, where both have one."""
-    if isinstance(row["chosen"], str):
+    their scores, where both have one. Rows with a prompt are of another format: here nobody would compare it
+    with the conversations."""
+    if isinstance(row["chosen"], str) or row.get("prompt") is not None:
         raise Unreadable("not_in_this_format")
     (pair,) = read_preference({name: row[name] for name in ("chosen", "rejected")})
     scores = [row.get("chosen_score"), row.get("rejected_score")]
@@ -96,9 +97,7 @@ def read_outcome(row: Row) -> list[Row]:
 def write_outcome(row: Row) -> Row:
     if row["label"] is None:
         raise Unreadable("no_label")
-    question, solution = plain_prompt(row["prompt"]), answer_text(row["completion"])
-    if FIRST_STEP.search(question):
-        raise Unreadable("text_holds_the_marks_of_the_format")
+    question, solution = question_before_steps(row["prompt"]), answer_text(row["completion"])
     begun = solution if FIRST_STEP.match(solution) else f"Step 1: {solution}"
     mark = "+" if to_truth(row["label"]) else "-"
     said = [("user", f"{question} {begun}"), ("assistant", mark)]
@@ -139,6 +138,7 @@ FORMATS = {
         columns=("chosen", "rejected", "chosen_score", "rejected_score"),
         loses=("margin",),
         refuses=NOT_A_CHOICE,
+        alters=SOFT_UNKNOWN,
     ),
     "rlhflow-judged-pairs": Format(
         "preference",
@@ -153,6 +153,7 @@ FORMATS = {
             "prompt_does_not_end_with_the_user",
             "text_holds_the_marks_of_the_format",
         ),
+        alters=SOFT_UNKNOWN,
     ),
     "rlhflow-outcome": Format(
         "outcome",
@@ -160,7 +161,7 @@ FORMATS = {
         read_outcome,
         one_row(write_outcome),
         columns=("conversations",),
-        refuses=("no_label", "prompt_is_a_conversation", "text_holds_the_marks_of_the_format"),
+        refuses=("no_label", "prompt_is_a_conversation", "no_question", "text_holds_the_marks_of_the_format"),
         alters='completions without "Step 1:" get it in front',
     ),
 }

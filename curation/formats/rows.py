@@ -18,7 +18,10 @@ Messages = list[dict[str, str]]
 EVIDENCE = "given"  # of labels that came with the file
 SOFT = ("values", "confidences", "ratings")  # of steps, in formats of right and wrong
 HARD = ("labels", "confidences", "ratings")  # in formats of values
-NOT_A_CHOICE = ("tie", "soft_preference", "rejected_is_preferred")  # refused by formats of choices
+UNSURE = ("soft_preference", "rejected_is_preferred", "same_completion_twice")
+NOT_A_CHOICE = ("tie", *UNSURE)  # refused by formats of choices
+SOFT_UNKNOWN = "a preference of which nobody says how sure it is becomes sure"
+NO_LINES = ("step_does_not_end_its_line", "empty_step")  # refused by formats of steps without their newlines
 STEP_END = "\n"  # TRL's default step separator: the trainer adds it after every step
 
 
@@ -127,6 +130,8 @@ def completion_id(prompt_id: str, messages: Messages) -> str:
 
 def is_choice(row: Row) -> bool:
     """Is chosen preferred? False for a tie. Formats of choices cannot say how sure a preference is."""
+    if row["chosen"] == row["rejected"]:
+        raise Unreadable("same_completion_twice")
     if row["soft"] in (None, 0.5, 1.0):
         return row["soft"] != 0.5
     raise Unreadable("rejected_is_preferred" if row["soft"] < 0.5 else "soft_preference")
@@ -223,7 +228,10 @@ def without_ends(steps: list[str]) -> list[str]:
     """The inverse of `with_ends`."""
     if not all(step.endswith(STEP_END) for step in steps[:-1]):
         raise Unreadable("step_does_not_end_its_line")
-    return [step.removesuffix(STEP_END) for step in steps[:-1]] + steps[-1:]
+    bare = [step.removesuffix(STEP_END) for step in steps[:-1]] + steps[-1:]
+    if not bare or not all(bare):
+        raise Unreadable("empty_step")
+    return bare
 
 
 def decided(labels: list[bool | None]) -> list[bool]:
@@ -234,8 +242,11 @@ def decided(labels: list[bool | None]) -> list[bool]:
 
 
 def step_values(row: Row) -> list[float]:
-    """The values of a format in which every step has one."""
+    """The values, from 0 to 1, of a format in which every step has one."""
     values = row.get("values")
     if values is None or len(values) != len(row["completions"]) or None in values:
         raise Unreadable("step_without_a_value")
-    return [to_number(value, "value_is_no_number") for value in values]
+    numbers = [to_number(value, "value_is_no_probability") for value in values]
+    if not all(0 <= number <= 1 for number in numbers):
+        raise Unreadable("value_is_no_probability")
+    return numbers

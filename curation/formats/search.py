@@ -46,17 +46,28 @@ def read_math_aps(row: Row) -> list[Row]:
 
 
 def write_math_aps(rows: list[Row]) -> Row:
-    """All rows of a question, each prefix once. Only the values are written."""
+    """All rows of a question, each prefix once. Only the values are written. Steps are cut at every prefix
+    that is there, so rows that cut the same text in different places would come back as neither."""
     question = plain_prompt(rows[0]["prompt"])
     values: dict[str, float] = {}
     for row in rows:
+        if not all(row["completions"]):
+            raise Unreadable("empty_step")
         prefix = question
         for step, value in zip(row["completions"], step_values(row), strict=True):
             prefix += step
             if values.setdefault(prefix, value) != value:
                 raise Unreadable("prefix_with_two_values")
     steps = [{"solution_prefix": prefix, "mc_value": values[prefix]} for prefix in sorted(values)]
-    return {"question": question, "reasoning_steps": steps}
+    written = {"question": question, "reasoning_steps": steps}
+    again = {tuple(one["completions"][:n]) for one in read_math_aps(written) for n in _lengths(one)}
+    if any(tuple(row["completions"]) not in again for row in rows):
+        raise Unreadable("steps_cut_in_different_places")
+    return written
+
+
+def _lengths(row: Row) -> range:
+    return range(1, len(row["completions"]) + 1)
 
 
 def _values(row: Row) -> dict[str, float]:
@@ -84,8 +95,16 @@ FORMATS = {
         columns=("question", "reasoning_steps"),
         unread=("final_answer", "question_id"),
         loses=HARD,
-        refuses=("step_without_a_value", "prefix_with_two_values", "prompt_is_a_conversation"),
-        alters="a step is right where its value is above 0",
+        refuses=(
+            "step_without_a_value",
+            "value_is_no_probability",
+            "empty_step",
+            "prefix_with_two_values",
+            "steps_cut_in_different_places",
+            "prompt_is_a_conversation",
+        ),
+        alters="a step is right where its value is above 0; a row that another one of its prompt repeats or "
+        "begins with is no row of its own",
         by_prompt=True,
     )
 }

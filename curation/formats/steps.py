@@ -13,8 +13,10 @@ from collections.abc import Callable
 
 from curation.formats.rows import (
     HARD,
+    NO_LINES,
     SOFT,
     Format,
+    Messages,
     Row,
     Unreadable,
     decided,
@@ -130,10 +132,20 @@ def question_and_step(text: str) -> tuple[str, str]:
     return question, text[found.start() :]
 
 
+def question_before_steps(prompt: Messages) -> str:
+    """The text of a prompt behind which a reader finds "Step 1:"."""
+    question = plain_prompt(prompt)
+    if not question.strip():
+        raise Unreadable("no_question")
+    if FIRST_STEP.search(question):
+        raise Unreadable("text_holds_the_marks_of_the_format")
+    return question
+
+
 def _numbered(row: Row) -> tuple[str, list[str]]:
     """Question and numbered steps; numbers that the steps have must be those that the format would give."""
-    question, steps = plain_prompt(row["prompt"]), without_ends(row["completions"])
-    if any(TAG in text for text in (question, *steps)) or FIRST_STEP.search(question):
+    question, steps = question_before_steps(row["prompt"]), without_ends(row["completions"])
+    if any(TAG in text for text in (question, *steps)):
         raise Unreadable("text_holds_the_marks_of_the_format")
     found = [_STEP.match(step) for step in steps]
     if not any(found):
@@ -157,9 +169,10 @@ def _format(
 ) -> Format:
     soft = write is write_openrlhf_soft
     refuses = (
-        "step_without_a_value" if soft else "undecided_step",
+        *(("step_without_a_value", "value_is_no_probability") if soft else ("undecided_step",)),
         "prompt_is_a_conversation",
-        "step_does_not_end_its_line",
+        "no_question",
+        *NO_LINES,
         "steps_numbered_otherwise",
         "text_holds_the_marks_of_the_format",
     )

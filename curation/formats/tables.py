@@ -24,14 +24,14 @@ from store.tables import OUTCOME, PREFERENCE, RANKING, STEPWISE, attributes_tabl
 
 
 def _table(table: str, schema: pl.Schema, *needed: str) -> Format:
-    """Rows of the table itself, with at least the columns that are needed."""
+    """Rows of the table itself, with a prompt and at least the columns that are needed."""
 
     def read(row: Row) -> list[Row]:
         if any(row[name] in (None, []) for name in needed):
             raise Unreadable("empty_column")
         check_unicode(json.dumps(row, ensure_ascii=False, default=str))
-        checked = {name: _CHECKS[name](row[name]) for name in row.keys() & _CHECKS.keys()}
-        for name in ("scores", "labels", "values", "confidences", "ratings"):
+        checked = {name: check(row[name]) for name, check in _CHECKS.items() if name in row}
+        for name in ("scores", "labels", "values", "confidences", "ratings", "completion_ids"):
             if row.get(name) is not None and len(row[name]) != len(row["completions"]):
                 raise Unreadable(f"{name}_differ_from_completions")
         ids = {"prompt_id": row.get("prompt_id") or content_id(checked["prompt"])}
@@ -68,8 +68,20 @@ def _rating(value: Any) -> int:
     return int(value)
 
 
+def _text(problem: str) -> Callable[[Any], str]:
+    def check(value: Any) -> str:
+        if not isinstance(value, str):
+            raise Unreadable(problem)
+        return value
+
+    return check
+
+
+_NAMES = ("evidence", "method", "prompt_id", "chosen_id", "rejected_id", "completion_id")
 _CHECKS: dict[str, Callable[[Any], Any]] = {
-    "prompt": to_prompt,
+    "prompt": lambda value: to_prompt(value or []),
+    **{name: _optional(_text(f"{name}_is_no_text")) for name in _NAMES},
+    "completion_ids": _each(_text("completion_id_is_no_text")),
     **dict.fromkeys(("chosen", "rejected", "completion"), to_answer),
     "completions": _texts,
     "margin": _optional(_number("margin_is_no_number")),
@@ -83,9 +95,9 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
 }
 
 TABLES = {
-    "preference": _table("preference", PREFERENCE, "prompt", "chosen", "rejected"),
-    "ranking": _table("ranking", RANKING, "prompt", "completions", "scores"),
-    "outcome": _table("outcome", OUTCOME, "prompt", "completion"),
-    "stepwise": _table("stepwise", STEPWISE, "prompt", "completions", "labels"),
-    "attributes": _table("attributes", attributes_table([]), "prompt", "completion"),
+    "preference": _table("preference", PREFERENCE, "chosen", "rejected"),
+    "ranking": _table("ranking", RANKING, "completions", "scores"),
+    "outcome": _table("outcome", OUTCOME, "completion"),
+    "stepwise": _table("stepwise", STEPWISE, "completions", "labels"),
+    "attributes": _table("attributes", attributes_table([]), "completion"),
 }

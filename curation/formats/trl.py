@@ -10,8 +10,10 @@ from os.path import commonprefix
 
 from curation.formats.rows import (
     EVIDENCE,
+    NO_LINES,
     NOT_A_CHOICE,
     SOFT,
+    SOFT_UNKNOWN,
     Format,
     Messages,
     Row,
@@ -32,6 +34,8 @@ from curation.formats.rows import (
     without_ends,
 )
 from store.tables import OUTCOME, PREFERENCE, STEPWISE
+
+LAST_TURN = "\n\nAssistant:"  # of a conversation in one text
 
 
 def read_preference(row: Row) -> list[Row]:
@@ -98,20 +102,25 @@ def _parts(row: Row) -> tuple[Messages, Messages, Messages]:
     cut = _shared_text(chosen, rejected) if isinstance(chosen, str) else _shared_turns(chosen, rejected)
     if chosen == rejected or not 0 < cut < min(len(chosen), len(rejected)):
         raise Unreadable("no_prompt_and_no_shared_beginning")
-    if prompt is not None and not _begins(to_messages(chosen[:cut], "user"), to_prompt(prompt)):
+    if prompt is not None and not _asks(to_prompt(prompt), to_messages(chosen[:cut], "user")):
         raise Unreadable("prompt_differs_from_conversation")
     return to_prompt(chosen[:cut]), to_answer(chosen[cut:]), to_answer(rejected[cut:])
 
 
-def _begins(conversation: Messages, prompt: Messages) -> bool:
-    """Does the conversation begin with the prompt, perhaps behind a system message?"""
-    spoken = conversation[1:] if conversation[0]["role"] == "system" else conversation
-    return prompt in (conversation[: len(prompt)], spoken[: len(prompt)])
+def _asks(prompt: Messages, conversation: Messages) -> bool:
+    """Is the prompt how the conversation begins, perhaps behind a system message, or its last turns? White
+    space around a text is no difference."""
+    asked, said = ([(m["role"], m["content"].strip()) for m in turns] for turns in (prompt, conversation))
+    spoken = said[1:] if said[0][0] == "system" else said
+    return asked in (said[: len(asked)], spoken[: len(asked)], said[-len(asked) :])
 
 
 def _shared_text(chosen: str, rejected: str) -> int:
-    """At the last space before the texts part: no word is cut, the space belongs to the answers."""
-    return chosen.rfind(" ", 0, len(commonprefix([chosen, rejected])))
+    """Behind the last turn mark (HH-RLHF, Bai et al. 2022, arXiv 2204.05862) before the texts part; in other
+    texts at the last space: no word is cut, the space belongs to the answers."""
+    shared = commonprefix([chosen, rejected])
+    turn = shared.rfind(LAST_TURN)
+    return shared.rfind(" ") if turn < 0 else turn + len(LAST_TURN)
 
 
 def _shared_turns(chosen: Messages, rejected: Messages) -> int:
@@ -131,6 +140,7 @@ FORMATS = {
         unread=("chat_template_kwargs",),
         loses=("margin",),
         refuses=NOT_A_CHOICE,
+        alters=SOFT_UNKNOWN,
     ),
     "trl-margin": Format(
         "preference",
@@ -140,6 +150,7 @@ FORMATS = {
         columns=PAIR,
         unread=("chat_template_kwargs",),
         refuses=(*NOT_A_CHOICE, "no_margin"),
+        alters=SOFT_UNKNOWN,
     ),
     "trl-unpaired": Format(
         "outcome",
@@ -156,6 +167,6 @@ FORMATS = {
         one_row(write_stepwise),
         columns=("prompt", "completions", "labels"),
         loses=SOFT,
-        refuses=("undecided_step", "prompt_is_a_conversation", "step_does_not_end_its_line"),
+        refuses=("undecided_step", "prompt_is_a_conversation", *NO_LINES),
     ),
 }

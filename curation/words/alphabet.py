@@ -25,9 +25,10 @@ _UNSPACED = (  # scripts that put no space between words: each character is take
     *(range(0x3040, 0x3100), range(0x3400, 0x4DC0), range(0x4E00, 0xA000), range(0xF900, 0xFB00)),
 )
 _APOSTROPHES = frozenset("'`´ʹʼʻ‘’‛′＇")
-_OPERATORS = frozenset("+-*/=<>^")  # and those that Unicode calls mathematical
+_SYMBOLS = frozenset("+-*/=<>^()[]{}!%&@#|~_\\")  # and what Unicode calls one
 _INVISIBLE = frozenset(
     "\u00ad\u034f\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u2060\u2061\u2062\u2063\u2064\ufeff"
+    + "".join(map(chr, range(0xFE00, 0xFE10)))  # which glyph is meant: of emoji, mostly
 )
 
 Kind = Callable[[str], int]
@@ -74,7 +75,7 @@ def folded() -> Alphabet:
 
 @cache
 def operators() -> Alphabet:
-    """`folded`, but "3 - x" are not the words of "3 + x": every operator is a word."""
+    """`folded`, but symbols are words: "3 - x" are not the words of "3 + x", nor "f'(2)" those of "f(2)"."""
     return _alphabet("operators", _operators_kind, _base_letters, digits_apart=True)
 
 
@@ -110,22 +111,26 @@ def _alphabet(name: str, kind_of: Kind, fold: Callable[[str], str], digits_apart
 
 
 def _folded_kind(character: str) -> int:
+    # Vowel signs of Indian and other scripts are no accents: they have no combining class.
+    is_sign = unicodedata.category(character) in ("Mn", "Mc") and not unicodedata.combining(character)
     if character in _APOSTROPHES or character in _INVISIBLE or unicodedata.combining(character):
         return DROPPED
     if any(ord(character) in block for block in _UNSPACED):
-        return SINGLE if character.isalnum() else SEPARATOR
+        return SINGLE if character.isalnum() or is_sign else SEPARATOR
     base = _base_letters(character)
     if base.isdigit():  # also of superscripts and full-width ones
         return DIGIT
-    return LETTER if base.isalpha() else SEPARATOR
+    return LETTER if is_sign or any(c.isalnum() for c in base) else SEPARATOR
 
 
 def _operators_kind(character: str) -> int:
-    is_operator = character in _OPERATORS or unicodedata.category(character) == "Sm"
-    return SINGLE if is_operator else _folded_kind(character)
+    is_symbol = character in _SYMBOLS or unicodedata.category(character) in ("Sc", "Sm", "So")
+    return SINGLE if is_symbol or character in _APOSTROPHES else _folded_kind(character)
 
 
 def _base_letters(character: str) -> str:
+    if character in _APOSTROPHES:
+        return "'"
     parts = unicodedata.normalize("NFKD", character.casefold()).replace("\N{MINUS SIGN}", "-")
     kept = "".join(c for c in parts if not unicodedata.combining(c))
     if character.isdigit() or character.isdecimal():

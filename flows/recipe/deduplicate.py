@@ -9,7 +9,8 @@ from flows.recipe.section import Section
 
 
 class DeduplicateStage(Section):
-    """Drop prompts with the same words as another one, or nearly the same; of copies one stays."""
+    """Drop prompts with the same words as another one, or nearly the same words and the same numbers and
+    symbols; of copies one stays."""
 
     words: int = Field(5, ge=1, le=20, description="words in a run of words, by which texts are compared")
     similarity: float = Field(

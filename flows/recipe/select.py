@@ -44,8 +44,8 @@ class AnnotateStage(Section):
 class SelectStage(Section):
     """Keep the prompts that pass every filter; quotas limit what is left of the training prompts."""
 
-    min_words: int | None = Field(None, ge=1, description="words of a prompt at least")
-    max_words: int | None = Field(None, ge=1, description="words of a prompt at most")
+    min_words: int | None = Field(None, ge=1, description="words of a prompt at least, system messages aside")
+    max_words: int | None = Field(None, ge=1, description="words of a prompt at most, system messages aside")
     languages: list[str] = Field(
         [], description="codes, [en, de]: drop prompts that are plainly in none of them"
     )

@@ -15,7 +15,7 @@ from curation.audit import Auditor
 from curation.audit.across import repeated
 from curation.audit.answers import number_of
 from curation.audit.biases import Lengths, Position
-from curation.audit.report import Report, Tally
+from curation.audit.report import Found, Report, Tally
 from curation.audit.splits import prompt_words, split_of
 from curation.words.texts import plain_words
 from store.tables import OUTCOME, PREFERENCE, STEPWISE
@@ -131,6 +131,8 @@ def test_repeated_values(values: list[int]) -> None:
         ("The answer is 12 or 13", None),
         ("I have 3 apples", None),
         (r"\boxed{2x}", None),
+        (r"\boxed{1,2}", None),  # a list, no thousand
+        (r"\boxed{1,234,567}", 1234567.0),
         ("", None),
     ],
 )
@@ -185,6 +187,11 @@ def test_prompts_of_the_same_words_have_one_hash(texts: list[str]) -> None:
 )
 def test_the_side_of_a_split_is_read_from_names(name: str, side: str | None) -> None:
     assert split_of(name) == side
+
+
+def test_halves_of_characters_leave_a_report_valid() -> None:
+    found = Found("same_text", 1, 1, [("row 1", "half \ud800")]).to_dict()
+    assert found["first"] == [{"where": "row 1", "detail": r"half \ud800"}]
 
 
 def test_places_name_the_first_rows_only() -> None:

@@ -10,12 +10,16 @@ from typing import Any
 import polars as pl
 import pytest
 
-from curation.audit import Report, Tokens
+from curation.audit import Report, Tokens, reading, splits
 from curation.audit.catalogue import CHECKS
-from curation.audit.files import REJECTIONS, audit_files
+from curation.audit.files import audit_files
+from curation.audit.raw import RawChecks
+from curation.audit.reading import REJECTIONS
+from curation.audit.report import Tally
+from curation.formats import FORMATS
 from store.errors import InputError
 from store.shards import write_table
-from store.tables import OUTCOME
+from store.tables import OUTCOME, PREFERENCE, RANKING, STEPWISE
 
 Row = dict[str, Any]
 
@@ -127,13 +131,35 @@ CASES: list[tuple[str, str, list[Row]]] = [
     ("empty_text", "trl-preference", [pair(rejected=" ")]),
     ("empty_text", "trl-preference", [pair(chosen=chat("", "a")[1:], rejected=chat("", "")[1:])]),
     ("unreadable_row", "trl-preference", [pair(), {"prompt": "p"}]),
+    ("unread_file", "math-shepherd", [pair()]),
+    ("no_prompt", "trl-preference", [pair("")]),
+    ("same_text", "trl-preference", [{"chosen": "no turns here", "rejected": "no turns here"}]),
+    ("labels_beside_steps", "processbench",
+     [{"id": "x", "problem": "p", "steps": ["a", "b"], "final_answer_correct": False, "label": 2}]),
+    ("rating_out_of_range", "helpsteer2-preference",
+     [{"prompt": "p", "response_1": "a", "response_2": "b", "preference_strength": 7}]),
+    ("prompt_mismatch", "rlhflow-pairs",
+     [{"prompt": "How?", "chosen": chat("Why?", "a"), "rejected": chat("Why?", "b")}]),
+    ("labelled_both_ways", "scored-rollouts",
+     [{"prompt": "p", "completions": ["a", "b", "c"], "rewards": [0.9, 0.5, 0.1]},
+      {"prompt": "p", "completions": ["c", "a"], "rewards": [0.75, 0.25]}]),
+    ("labelled_both_ways", "helpsteer",
+     [{"prompt": "p", "response": "a", "helpfulness": n, "correctness": 3, "coherence": 3, "complexity": 1,
+       "verbosity": 1} for n in (0, 3)]),
+    ("too_few_completions", "ranking",
+     [{"prompt": chat("p"), "completions": ["a"], "scores": [1.0], "completion_ids": ["x"]}]),
     # Texts that were decoded, unescaped or templated wrongly.
     ("broken_unicode", "trl-preference", [pair(chosen="half \ud83d")]),
     ("replacement_character", "trl-preference", [pair(chosen="caf\ufffd")]),
     ("mojibake", "trl-preference", [pair(chosen="cafÃ©")]),
     ("mojibake", "trl-preference", [pair(chosen="itâ€™s")]),
+    ("mojibake", "trl-preference", [pair(chosen="Привет".encode().decode("cp1252"))]),
+    ("mojibake", "trl-preference", [pair(chosen="λέξη".encode().decode("latin-1"))]),
+    ("mojibake", "trl-preference", [pair(chosen="日本語".encode().decode("cp1252"))]),
     ("control_characters", "trl-preference", [pair(chosen="a\x00b")]),
     ("escaped_newlines", "trl-preference", [pair(chosen="One.\\n\\nTwo.")]),
+    ("escaped_newlines", "trl-preference", [pair("Two\nlines?", "One.\\n\\nTwo.")]),
+    ("escaped_newlines", "trl-stepwise", [steps("One.\\nTwo.", "3", labels=[True, True])]),
     ("html_entities", "trl-preference", [pair(chosen="a &lt; b")]),
     ("invisible_characters", "trl-preference", [pair(chosen="a\u200bb")]),
     ("template_marks", "trl-preference", [pair(chosen="Yes.<|im_end|>")]),
@@ -186,6 +212,7 @@ def test_rows_of_ultrafeedback_binarized_are_read_and_its_defects_found(tmp_path
     [
         r"The set \{x : x \neq 0\} and \nabla f, \nu.",  # LaTeX is no escaped newline
         "Ça coûte 5 €, n’est-ce pas? Â ne veut rien dire.",
+        "« Il est passé…» dit-elle. « À côté…»",
         "Use `a && b`; 3 < 4 > 2; AT&T",
         "👩‍👩‍👧 joins its parts",
         "A Human: walks into a bar. [INSTALL]",
@@ -296,8 +323,10 @@ def test_what_a_model_reads_is_checked(tmp_path: Path) -> None:
 def test_every_row_is_read_or_named(tmp_path: Path) -> None:
     rows: list[Any] = [*GOOD, {"prompt": "p"}, pair(chosen="x", rejected="x"), pair("only"), 5, None, ["a"]]
     found = report(tmp_path, rows, "trl-preference")
-    rejected = sum(one.count for one in found.found)
-    assert (found.rows, found.read, rejected) == (len(rows), 6, 5)
+    rejected = {one.check: one.count for one in found.found}
+    # A row that says nothing is counted as such; so many of them are an error of the file.
+    assert (found.rows, found.read) == (len(rows), 6)
+    assert rejected == {"unread_file": 4, "unreadable_row": 4, "same_text": 1}
 
 
 def test_compressed_files_are_read(tmp_path: Path) -> None:
@@ -351,3 +380,156 @@ def test_public_samples_have_no_error(shared_data: Path) -> None:
 
 def test_every_rejection_is_a_check_that_there_is() -> None:
     assert set(REJECTIONS.values()) <= CHECKS.keys()
+
+
+def test_an_id_may_name_a_prompt_or_a_conversation_but_not_two_questions(tmp_path: Path) -> None:
+    pairs = [pair(f"Question {i // 2}?", f"Yes, {i}.", id=-(i // 2)) for i in range(8)]  # -1 and -2, too
+    assert "id_reused" not in checks(report(tmp_path, pairs, "trl-preference"))
+    first = chat("Why?", "Because.", "And how?")
+    turns = [{"prompt": first[:1]}, {"prompt": first}]
+    turns = [row | {"chosen": chat("", "a")[1:], "rejected": chat("", "b")[1:], "id": 7} for row in turns]
+    assert "id_reused" not in checks(report(tmp_path, turns, "trl-preference"))
+    strangers = [pair("Why?", unique_id="u"), pair("How?", unique_id="u")]
+    assert "id_reused" in checks(report(tmp_path, strangers, "trl-preference"))
+
+
+def test_tables_without_ids_and_step_values_are_clean(tmp_path: Path) -> None:
+    texts = [{"prompt": chat(f"Question {i}?"), "evidence": "given"} for i in range(4)]
+    pairs = [row | {"chosen": chat("", f"yes {i}")[1:], "rejected": chat("", f"no {i}")[1:], "soft": 1.0}
+             for i, row in enumerate(texts)]  # fmt: skip
+    outcomes = [row | {"completion": chat("", f"yes {i}")[1:], "label": i % 2 == 0}
+                for i, row in enumerate(texts)]  # fmt: skip
+    stepwise = [
+        {"prompt": row["prompt"], "completions": [f"a{i}\n", "b"], "labels": [True, False], "method": "m"}
+        for i, row in enumerate(texts)
+    ]
+    for name, rows in (("preference", pairs), ("outcome", outcomes), ("stepwise", stepwise)):
+        found = report(tmp_path, rows, name)
+        assert [one for one in found.found if one.severity == "error"] == [] and found.read == 4
+    null = dict.fromkeys(STEPWISE)
+    write_table(pl.DataFrame([null | row for row in stepwise], STEPWISE), tmp_path / "s.parquet", STEPWISE)
+    assert audit_files([tmp_path / "s.parquet"])[0].found == []
+    short = stepwise[0] | {"values": [0.5]}
+    write_table(pl.DataFrame([null | short], STEPWISE), tmp_path / "s.parquet", STEPWISE)
+    (one,) = audit_files([tmp_path / "s.parquet"])[0].found
+    assert (one.check, one.first) == ("lengths_differ", [("row 1", "2 steps, 1 values")])
+
+
+def test_a_parquet_table_with_holes_is_audited_as_its_rows_are(tmp_path: Path) -> None:
+    def found(rows: list[Row], schema: pl.Schema, tokens: Any = None) -> set[str]:
+        frame = pl.DataFrame([dict.fromkeys(schema) | row for row in rows], schema)
+        write_table(frame, tmp_path / "set.parquet", schema)
+        return checks(audit_files([tmp_path / "set.parquet"], tokens=tokens)[0])
+
+    tokens = Tokens(letters, lambda text: set(range(len(text))), 99)
+    yes, no = chat("", "yes")[1:], chat("", "no")[1:]
+    pairs = [{"prompt": None, "chosen": yes, "rejected": no}, {"prompt": [], "chosen": yes, "rejected": None}]
+    assert {"no_prompt", "unreadable_row"} <= found(pairs, PREFERENCE, tokens)
+    asked = {"prompt": chat("p"), "rejected": no}
+    for chosen in ([], chat("yes"), [*yes, *no]):
+        assert "unreadable_row" in found([asked | {"chosen": chosen}], PREFERENCE, tokens)
+    holes = {"prompt": chat("p"), "completions": ["a", None], "labels": [True, False]}
+    assert "empty_text" in found([holes], STEPWISE)
+    ranked = {"prompt": chat("p"), "completions": None, "scores": [1.0], "completion_ids": ["x"]}
+    assert "lengths_differ" in found([ranked], RANKING)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"chosen_score": 10**400, "rejected_score": 1},
+        {"generations": ["a", "b"], "chosen": 1},
+        {"generations": ["a", "b"], "chosen": ["text"]},
+        {"generations": ["a", "b"], "chosen": [{"role": "assistant"}]},
+    ],
+)
+def test_hostile_rows_end_no_audit(tmp_path: Path, more: Row) -> None:
+    found = report(tmp_path, [*GOOD, pair("Other?") | more], "trl-preference")
+    assert found.rows == 6 and found.read >= 5
+
+
+def test_an_explicit_prompt_may_stand_beside_an_answer_with_turn_marks(tmp_path: Path) -> None:
+    rows = [pair(chosen="a\n\nHuman: x\n\nAssistant: b", rejected="a\n\nHuman: y\n\nAssistant: c")]
+    assert "prompt_mismatch" not in checks(report(tmp_path, rows, "trl-preference"))
+    whole = {"chosen": chat("Why?", "a"), "rejected": chat("How?", "b")}
+    (found,) = report(tmp_path, [*GOOD * 3, whole], "trl-preference").found[:1]
+    assert (found.check, found.count) == ("prompt_mismatch", 1)
+    assert "unreadable_row" not in checks(report(tmp_path, [*GOOD * 3, whole], "trl-preference"))
+
+
+def test_the_next_format_is_tried_where_later_rows_need_it(tmp_path: Path) -> None:
+    def rolled(i: int, rewards: list[Any]) -> Row:
+        return {"prompt": f"p{i}", "completions": [f"a{i}", f"b{i}"], "rewards": rewards}
+
+    rows = [rolled(i, [1, 0]) for i in range(120)]
+    mostly = report(tmp_path, [*rows, rolled(999, [0.25, 0.75])])
+    assert mostly.read_as == "rollouts" and "scored-rollouts" in mostly.also_fits
+    found = report(tmp_path, rows + [rolled(i, [0.25, 0.75]) for i in range(120, 200)])
+    assert (found.read_as, found.read, found.found) == ("scored-rollouts", 200, [])
+
+
+def test_turns_of_one_conversation_are_not_shifted(tmp_path: Path, shared_data: Path) -> None:
+    lines = (shared_data / "gsm8k/test.jsonl").read_text().splitlines()[:120]
+    solved = [json.loads(line) for line in lines]
+    rows = []
+    for i, row in enumerate(solved):
+        said = [solved[(i + turn) % len(solved)]["answer"] for turn in range(3)]
+        talk = chat(
+            row["question"], said[0], "Can you explain that again?", said[1], "Thanks! Now a poem.", said[2]
+        )
+        rows += [{"prompt": talk[:at], "completion": talk[at : at + 1]} for at in (1, 3, 5)]
+    found = report(tmp_path, [row | {"label": i % 2 == 0} for i, row in enumerate(rows)], "trl-unpaired")
+    assert "answers_shifted" not in checks(found)
+
+
+def test_a_shift_by_three_and_a_whole_shuffle_are_found(tmp_path: Path, shared_data: Path) -> None:
+    lines = (shared_data / "gsm8k/test.jsonl").read_text().splitlines()[:320]
+    rows = [json.loads(line) for line in lines]
+
+    def joined(answers: list[Row]) -> set[str]:
+        sets = [outcome(b["answer"], True, a["question"]) for a, b in zip(rows, answers, strict=False)]
+        return checks(report(tmp_path, sets, "trl-unpaired"))
+
+    assert joined(rows) & {"answers_shifted", "answers_off_topic"} == set()
+    assert "answers_shifted" in joined(rows[3:])
+    assert "answers_off_topic" in joined(rows[1::2] + rows[::2])
+
+
+def test_a_split_column_and_near_copies_are_compared(tmp_path: Path, monkeypatch: Any) -> None:
+    asks = "A shop sells {} red pens and {} blue pens for three dollars each; how much is that in all?"
+    words = ["two", "nine", "eleven", "forty", "sixty", "eighty"]
+    train = [
+        pair(asks.format(a, b) + f" {a * 9}", split="train") for a, b in zip(words, words[1:], strict=False)
+    ]
+    test = [pair(train[0]["prompt"], split="test"), pair("What else is there?", split="validation")]
+    leak = audit_files([written(tmp_path / "set.jsonl", train + test)])[-1].found[0]
+    assert (leak.check, leak.count, leak.out_of) == ("prompt_in_both_splits", 1, 2)
+    paths = [
+        written(tmp_path / f"{side}.jsonl", [pair(asks.format("two", "nine") + more)])
+        for side, more in (("train", ""), ("test", " Please."))
+    ]
+    (near,) = audit_files(paths)[-1].found
+    assert near.check == "near_copy_in_both_splits"
+    assert near.first == [("test.jsonl row 1", "a near copy of train.jsonl row 1 in train")]
+    monkeypatch.setattr(splits, "NEAR_BYTES", 10)
+    assert [one.check for one in audit_files(paths)[-1].found] == ["near_copies_not_compared"]
+
+
+def test_batches_of_long_rows_end_early(tmp_path: Path, monkeypatch: Any) -> None:
+    rows = [pair(f"Question {i}?", "yes " * 50, "no " * 50) for i in range(20)]
+    path, tally = written(tmp_path / "set.jsonl", rows), Tally()
+    whole = audit_files([path])[0].to_dict()
+    monkeypatch.setattr(reading, "BATCH_BYTES", 1000)
+    batches = list(reading.Rows(path, FORMATS["trl-preference"], RawChecks(tally), tally))
+    assert [batch.height for batch in batches] == [3] * 6 + [2]
+    assert audit_files([path])[0].to_dict() == whole
+
+
+def test_an_unreadable_file_among_others_is_an_error_of_its_own(tmp_path: Path) -> None:
+    good, bad = written(tmp_path / "good.jsonl", GOOD), written(tmp_path / "other.jsonl", [{"a": 1}])
+    reports = audit_files([bad, good])
+    assert [checks(one) for one in reports] == [{"unreadable_file"}, set()]
+    with pytest.raises(InputError, match=r"columns: 'a'"):
+        audit_files([bad])
+    with pytest.raises(InputError, match="no rows in this file"):
+        audit_files([written(tmp_path / "empty.jsonl", [])])

@@ -265,15 +265,34 @@ def test_held_out_prompts_are_not_scanned_but_can_be_an_eval_set() -> None:
     assert decontaminate_prompts(test_only, [eval_set_from_prompts("held_out", everyone)]).report.is_empty()
 
 
-def test_repeated_eval_texts_are_all_reported_and_never_boilerplate() -> None:
-    found = decontaminate_prompts(
-        prompts(p=QUESTION), [eval_set(*[QUESTION] * 60), eval_set(QUESTION, name="f")]
-    )
-    assert found.report.height == 61
-    assert found.totals.select("eval_set", "hit", "percent_hit", "prompts_dropped").rows() == [
-        ("e", 60, 100.0, 1),
-        ("f", 1, 100.0, 1),
-    ]
+def test_repeated_eval_texts_all_count_and_a_few_are_named() -> None:
+    evals = eval_set(*[QUESTION] * 59, "Name a prime.", QUESTION.upper())
+    backwards = replace(evals, texts=evals.texts[::-1])
+    for given_set in (evals, backwards):
+        found = decontaminate_prompts(prompts(p=QUESTION), [given_set, eval_set(QUESTION, name="f")])
+        assert sorted(found.report["eval_row"].to_list()) == sorted(map(str, [*range(10), 0]))
+        assert found.totals.select("eval_set", "hit", "percent_hit", "prompts_dropped").rows() == [
+            ("e", 60, 100 * 60 / 61, 1),
+            ("f", 1, 100.0, 1),
+        ]
+
+
+def test_rows_that_repeat_repeated_eval_texts_do_not_multiply() -> None:
+    question = "A baker sells 12 rolls at 3 coins each, then 7 loaves at 15 coins each. What did she earn?"
+    swapped = question.replace("12", "90").replace("3", "2").replace("7", "8").replace("15", "40")
+    ours = prompts(**{f"p{i}": swapped for i in range(200)})
+    found = decontaminate_prompts(ours, [eval_set(*[question] * 500)])
+    assert found.report.height == 2000 and len(found.dropped) == 200
+    assert found.totals.select("hit", "twins").rows() == [(0, 500)]
+
+
+def test_a_long_text_that_holds_many_eval_texts() -> None:
+    """One comparison after the other looks places up in what was entered of our text once."""
+    evals = [" ".join(f"w{i}x{k}" for k in range(12)) for i in range(2000)]
+    text = " ".join(f"{question} 5 of {i}" for i, question in enumerate(evals * 5))
+    found = Scanner([eval_set(*evals, name="e")]).scan([text])
+    assert found["eval_row"].n_unique() == 2000
+    assert set(found["spans"].list.len()) == {5}
 
 
 def test_nothing_depends_on_the_order_of_rows_or_sets() -> None:

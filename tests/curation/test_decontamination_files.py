@@ -67,7 +67,7 @@ def test_strings_lists_and_conversations_are_compared_as_what_they_are(tmp_path:
         ("b.parquet:0", "chosen/assistant", "0", "warn"),
         ("b.parquet:1", "chosen/user", "0", "drop"),
     ]
-    assert result.not_scanned == {"a.jsonl": ["note"], "b.parquet": []}
+    assert result.not_scanned == {"a.jsonl": ["note"], "b.parquet": ["chosen/system"]}
     assert result.account.to_dict() == {
         "stage": "decontaminate",
         "in": 7,
@@ -89,13 +89,46 @@ def test_offsets_count_in_the_joined_text(tmp_path: Path) -> None:
     assert text[row["spans"][0]["start"] : row["spans"][0]["end"]] == row["span"]
 
 
-def test_all_rows_of_a_dropped_prompt_go_in_every_file(tmp_path: Path) -> None:
-    a = lines(tmp_path / "a.jsonl", [{"prompt_id": "1", "prompt": LEAK}, {"prompt_id": "2", "prompt": "x"}])
-    b = lines(tmp_path / "b.jsonl.gz", [{"prompt_id": i, "prompt": "about it", "chosen": "c"} for i in "121"])
+def test_all_rows_of_a_dropped_prompt_go_in_its_file_alone(tmp_path: Path) -> None:
+    rows = [{"prompt_id": i, "prompt": text} for i, text in [("1", LEAK), ("2", "x"), ("1", "about it")]]
+    a = lines(tmp_path / "a.jsonl.gz", rows)
+    b = lines(tmp_path / "b.jsonl", [{"prompt_id": 1, "prompt": "of another set"}])
     result = run(tmp_path, a, b)
-    assert result.account.rejected == {"touches_eval_set": 1, "prompt_touches_eval_set": 2}
-    left = gzip.decompress((tmp_path / "out/b.jsonl.gz").read_bytes()).decode().splitlines()
+    assert result.account.rejected == {"touches_eval_set": 1, "prompt_touches_eval_set": 1}
+    left = gzip.decompress((tmp_path / "out/a.jsonl.gz").read_bytes()).decode().splitlines()
     assert [json.loads(line)["prompt_id"] for line in left] == ["2"]
+    assert (tmp_path / "out/b.jsonl").read_text() == b.read_text()
+
+
+@pytest.mark.parametrize(("who", "what"), [("role", "content"), ("from", "value")])
+def test_whoever_speaks_is_scanned_and_unknown_speakers_are_named(
+    tmp_path: Path, who: str, what: str
+) -> None:
+    said = ["user", " USER", "Human", "prompter", "Wizard", None, "Assistant", "Bot", "System", "tool"]
+    rows = [{"messages": [{who: "user", what: "hello"}, {who: speaker, what: LEAK}]} for speaker in said]
+    result = run(tmp_path, lines(tmp_path / "a.jsonl", rows), batch_rows=3)
+    by_user = [(f"a.jsonl:{i}", "messages/user", "0", "drop") for i in range(6)]
+    by_assistant = [(f"a.jsonl:{i}", "messages/assistant", "0", "warn") for i in (6, 7)]
+    assert found(result) == by_user + by_assistant
+    assert result.speakers == {"a.jsonl": {"messages/(none)": 1, "messages/wizard": 1}}
+    assert result.not_scanned == {"a.jsonl": ["messages/system", "messages/tool"]}
+
+
+def test_no_more_than_a_few_speakers_are_named(tmp_path: Path) -> None:
+    turns = [{"role": f"s{i}" * 50, "content": "hello"} for i in range(100)]
+    result = run(tmp_path, lines(tmp_path / "a.jsonl", [{"messages": turns}] * 2))
+    assert len(result.speakers["a.jsonl"]) == 21 and sum(result.speakers["a.jsonl"].values()) == 200
+    assert result.speakers["a.jsonl"]["messages/(others)"] == 160
+
+
+def test_categories_are_texts_and_what_cannot_be_compared_is_said(tmp_path: Path) -> None:
+    parts = [[{"role": "user", "content": [{"type": "text", "text": LEAK}]}]]
+    table = pl.DataFrame({"prompt": [LEAK], "messages": parts, "size": [3], "tags": [{"a": [1], "b": "x"}]})
+    table.cast({"prompt": pl.Categorical}).write_parquet(tmp_path / "a.parquet")
+    mixed = lines(tmp_path / "b.jsonl", [{"prompt": "x", "chosen": LEAK}, {"prompt": "y", "chosen": [LEAK]}])
+    result = run(tmp_path, tmp_path / "a.parquet", mixed)
+    assert found(result) == [("a.parquet:0", "prompt", "0", "drop")]
+    assert result.not_scanned == {"a.parquet": ["messages", "tags"], "b.jsonl": ["chosen"]}
 
 
 def test_the_output_is_the_same_however_the_work_is_cut(tmp_path: Path) -> None:

@@ -333,3 +333,25 @@ def test_benchmarks_in_their_published_files_are_read_by_their_declarations(shar
     assert all(len(s.texts) == s.n_rows for s in found.sets)
     assert {t.field for t in found.sets[2].texts} == {"problem"}
     assert found.sets[4].texts[0].row == "1000"
+
+
+UNREACHABLE = """
+import json, time
+import datasets.config
+time.sleep = lambda seconds: None  # between the tries of the client
+from curation.eval_sets import load
+names = ["far", "farther", "farthest"]
+found = load([{"name": name, "dataset": f"nobody/{name}", "columns": "q"} for name in names], "skip")
+print(json.dumps([[one.name, one.reason] for one in found.not_compared] + [datasets.config.HF_HUB_OFFLINE]))
+"""
+
+
+def test_a_hub_that_cannot_be_reached_is_asked_once(tmp_path: Path) -> None:
+    """Nothing listens on port 9; the client tries again and again before it says so."""
+    env = os.environ | {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HUB_OFFLINE": "0", "HF_HOME": str(tmp_path)}
+    command = [sys.executable, "-c", UNREACHABLE]
+    done = subprocess.run(command, env=env, cwd=Path(__file__).parents[2], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    *not_compared, offline = json.loads(done.stdout)
+    assert [name for name, _ in not_compared] == ["far", "farther", "farthest"] and offline is False
+    assert ["OfflineModeIsEnabled" in reason for _, reason in not_compared] == [False, True, True]

@@ -56,6 +56,15 @@ REFUSALS = [
     "I must respectfully decline this request.",
     "I apologize, but I cannot in good conscience write such a story.",
     "I WON'T HELP YOU HURT ANYONE.",
+    "I cannot and will not provide that.",
+    "I can't facilitate that.",
+    "Sorry, I can't.",
+    "I'm sorry, but I won't. Ask me for something else.",
+    "I cannot produce harmful content",
+    "I don't think I can help with that.",
+    "I'm sorry, but I can't tell you how to do it.",
+    "We cannot assist with that request.",
+    "This goes against my programming.",
 ]
 ANSWERS = [
     "I cannot simplify the fraction further, so the answer is 3/4.",
@@ -63,6 +72,16 @@ ANSWERS = [
     "Natalia sold 48/2 = 24 clips in May. The answer is 72.",
     "You can't help but notice the colours. " + "The valley is wide. " * 30 + "I cannot help you with that.",
     "def refuse():\n    return 'no'",
+    "Luigi won't share his 5 apples, so 10 - 5 = 5.",
+    "Naomi can't help Ben, so 3 + 4 = 7 hours remain.",
+    "Mái can't help Ben, so 3 + 4 = 7 hours remain.",
+    "A taxi cannot support more than 4 people, so 12/4 = 3.",
+    "I cannot helpfully shorten 7/9.",
+    "I can't help but notice that 17 is prime. The answer is 17.",
+    "I won't write out every case, but the answer is 42.",
+    "We cannot write 7 as a sum of two even numbers. We cannot produce 7 so, either.",
+    "In chess, the player not comfortable with openings should study.",
+    "Sorry, I cannot tell from the drawing alone; with x = 3 it is 9.",
     "",
 ]
 
@@ -167,8 +186,10 @@ def test_balance_reaches_the_factor_or_runs_out_and_never_drops_a_rare_label(
     common, rare = ("right", "wrong") if sum(r.right - r.wrong for r in rows) >= 0 else ("wrong", "right")
     assert all(getattr(row, rare) == 0 for row in rows if row.row_id in dropped)
     n_common, n_rare = (sum(getattr(row, side) for row in kept) for side in (common, rare))
-    droppable = [row for row in kept if getattr(row, rare) == 0]
-    assert n_common <= factor * n_rare or not droppable
+    sizes = [getattr(row, common) for row in kept if getattr(row, rare) == 0]
+    # What could still go would leave the commoner label too rare.
+    assert n_common <= factor * n_rare or all((n_common - size) * factor < n_rare for size in sizes)
+    assert n_rare <= factor * n_common or not dropped
     # Without its last drop it would not have been reached, so no single row was dropped for nothing.
     sizes = [getattr(row, common) for row in rows if row.row_id in dropped]
     assert not sizes or n_common + max(sizes) > factor * n_rare
@@ -182,3 +203,11 @@ def test_balance_takes_from_the_prompt_where_one_label_leads_most() -> None:
     # 9 right, 6 wrong; easy leads by 6, fair by 2: all three go from easy.
     dropped = surplus(rows, 1.0)
     assert len(dropped) == 3 and all(row_id.startswith("e") for row_id in dropped)
+
+
+def test_balance_never_makes_the_commoner_label_the_too_rare_one() -> None:
+    rows = [Labelled("p", f"p{i}", 10, 0) for i in range(3)] + [Labelled("q", "q", 0, 9)]
+    assert len(surplus(rows, 1.0)) == 2  # 10 : 9, where a third one would leave 0 : 9
+    rows = [Labelled("p", "long", 30, 0)] + [Labelled("r", f"r{i}", 1, 0) for i in range(9)]
+    dropped = surplus([*rows, Labelled("q", "q", 0, 19)], 2.0)
+    assert len(dropped) == 1 and dropped < {f"r{i}" for i in range(9)}  # 39 : 19; without the long one 9 : 19

@@ -167,10 +167,22 @@ ODD_PROMPTS = [
     [{"role": "system", "content": "Be kind."}, *user("?")],
     user("Q Step 1: a"),
     user("ки <extra_id_1>User\n [RESPONSE A] \n<turn> user\n"),
+    user(" \n "),
+    user("?") + [{"role": "tool", "content": "4"}] + user("?"),
 ]
 ODD: dict[str, list[Row]] = {
-    "preference": [{"soft": s} for s in (0.5, 0.75, 0.25, None)] + [{"margin": m} for m in (None, 0.5, 9.0)],
-    "ranking": [{"scores": [1.0, 1.0, 1.0]}, {"scores": [2.0, None, 1.0]}, {"scores": [1.0]}],
+    "preference": [
+        *({"soft": s} for s in (0.5, 0.75, 0.25, None)),
+        *({"margin": m} for m in (None, 0.5, 9.0)),
+        {"rejected": assistant("a")},
+    ],
+    "ranking": [
+        {"scores": [1.0, 1.0, 1.0]},
+        {"scores": [2.0, None, 1.0]},
+        {"scores": [1.0]},
+        {"completions": ["a"], "scores": [1.0]},
+        {"completions": ["a", "a", "b"]},
+    ],
     "outcome": [{"label": None}],
     "stepwise": [
         {"labels": [None, False, True]},
@@ -180,8 +192,16 @@ ODD: dict[str, list[Row]] = {
         {"completions": ["a", "b", "c"]},
         {"completions": ["Step 2: a\n", "b\n", "c"]},
         {"completions": ["a ки\n", "b\n", "c"]},
+        {"completions": ["a\n", "\n", "c"]},
+        {"completions": ["a\n", "b\n", ""]},
+        {"values": [2.5, 0.5, 0.5]},
     ],
-    "attributes": [dict.fromkeys(("quality", *HELPSTEER)), {"completion": assistant("<extra_id_1>User\n")}],
+    "attributes": [
+        dict.fromkeys(("quality", *HELPSTEER)),
+        {"completion": assistant("<extra_id_1>User\n")},
+        {"quality": -100.0, "verbosity": -7.0},
+        {"helpfulness": 4.5},
+    ],
 }
 
 
@@ -197,10 +217,54 @@ def test_a_row_is_refused_for_no_other_reason_than_those_listed(name: str) -> No
         assert set(write_format(name, bare)[1].rejected) <= set(form.refuses)
 
 
+@pytest.mark.parametrize("name", [name for name in FORMATS if name not in TABLES])
+def test_what_is_written_can_be_read(name: str) -> None:
+    form = FORMATS[name]
+    for one in [*ODD[form.table], *({"prompt": prompt} for prompt in ODD_PROMPTS)]:
+        row = LOSING[form.table] | ({"margin": 2.0} if "helpsteer" in name else {}) | one
+        written, _ = write_format(name, pl.DataFrame([row]))
+        again, account = read_format(name, written)
+        assert account.rejected == {} and again.height == len(written), one
+
+
+@pytest.mark.parametrize(
+    "name", [n for n, f in FORMATS.items() if f.table == "preference" and n not in TABLES]
+)
+def test_how_sure_a_preference_is_changes_only_as_the_format_tells(name: str) -> None:
+    row = LOSING["preference"] | {"margin": 2.0, "soft": None}
+    (pair,) = read(name, *write_format(name, pl.DataFrame([row]))[0])
+    assert pair["soft"] == 1.0 and "becomes sure" in FORMATS[name].alters
+    tie = row | {"soft": 0.5, "margin": 1.5}
+    written, account = write_format(name, pl.DataFrame([tie]))
+    if account.kept:  # the sides of a tie stay where they are
+        (pair,) = read(name, *written)
+        assert (pair["soft"], pair["chosen"], pair["rejected"]) == (0.5, tie["chosen"], tie["rejected"])
+        assert pair["margin"] == 0.0 and "a tie's margin becomes 0" in FORMATS[name].alters
+    else:
+        assert account.rejected == {"tie": 1}
+
+
+@pytest.mark.parametrize("name", ["helpsteer2-preference", "helpsteer3"])
+def test_the_side_of_the_better_response_is_drawn_from_the_content(name: str) -> None:
+    rows = [preference_row(user("?"), assistant(f"a {i}"), assistant("b"), 2.0) for i in range(200)]
+    frame = pl.DataFrame(rows)
+    written, _ = write_format(name, frame)
+    strengths = [row[list(row)[-1]] for row in written]
+    assert 70 < strengths.count(-2) < 130 and set(strengths) == {-2, 2}
+    assert written == write_format(name, frame[::-1])[0][::-1]  # whatever the order
+    assert read(name, *written) == rows
+
+
+def test_an_empty_system_message_is_dropped_as_the_format_tells() -> None:
+    row = attributes_row([{"role": "system", "content": ""}, *user("?")], assistant("a"), {"quality": 1.0})
+    (again,) = read("nemo-attributes", *write_format("nemo-attributes", pl.DataFrame([row]))[0])
+    assert again["prompt"] == user("?") and "empty system message" in FORMATS["nemo-attributes"].alters
+
+
 def test_the_list_of_losses_names_every_format_and_the_lossless_ones() -> None:
     assert [one.name for one in losses()] == [name for name in FORMATS if name not in TABLES]
     lossless = {one.name for one in losses() if not (one.unwritten or one.altered)}
-    assert lossless == {"trl-margin", "trl-unpaired", "rollouts", "scored-rollouts"}
+    assert lossless == {"trl-unpaired", "rollouts", "scored-rollouts"}
 
 
 def test_columns_that_are_not_read_are_counted_by_name_as_far_as_there_are_few() -> None:
@@ -361,6 +425,14 @@ REJECTED = [
     ("stepwise", OWN_STEPS | {"labels": [True, 0.7]}, "label_neither_true_nor_false"),
     ("stepwise", OWN_STEPS | {"values": [0.5]}, "values_differ_from_completions"),
     ("stepwise", OWN_STEPS | {"ratings": [1, 2]}, "rating_out_of_range"),
+    ("stepwise", OWN_STEPS | {"method": 1}, "method_is_no_text"),
+    *(("preference", OWN | {"prompt": prompt}, "no_prompt") for prompt in (None, [], "")),
+    ("preference", OWN | {"evidence": {"a": 1}}, "evidence_is_no_text"),
+    ("preference", OWN | {"evidence": ["a"]}, "evidence_is_no_text"),
+    ("preference", OWN | {"prompt_id": 7}, "prompt_id_is_no_text"),
+    ("preference", OWN | {"chosen_id": {"a": 1}}, "chosen_id_is_no_text"),
+    ("ranking", OWN_RANKING | {"completion_ids": ["a", 1]}, "completion_id_is_no_text"),
+    ("ranking", OWN_RANKING | {"completion_ids": ["a"]}, "completion_ids_differ_from_completions"),
     ("trl-stepwise", {"prompt": "?", "completions": ["", "a"], "labels": [True, True]}, "empty_step"),
     ("trl-preference", PAIR | {"prompt": ""}, "no_prompt"),
     ("trl-preference", {"prompt": "", "chosen": "It is a", "rejected": "It is b"}, "no_prompt"),
@@ -377,9 +449,11 @@ REJECTED = [
     ("nemo-attributes", {"text": "<extra_id_1>User\n?\n<extra_id_2>", "label": [0.0]}, "not_nine_labels"),
     ("preference", {"prompt": user("?"), "chosen": [], "rejected": assistant("a")}, "empty_column"),
     ("rewardbench", PAIR | {"subset": None}, "subset_is_no_text"),
+    ("rewardbench", PAIR | {"subset": "\ud800"}, "text_is_no_unicode"),
     ("rewardbench", PAIR, "not_in_this_format"),
     ("rewardbench2", PAIR, "not_in_this_format"),
     ("rewardbench2", BEST | {"rejected": []}, ALL_ALIKE),
+    ("rewardbench2", BEST | {"rejected": ["a", "c", "d"]}, ALL_ALIKE),  # without a, both are wrong
     ("rewardbench2", BEST | {"num_correct": 2}, "counts_differ_from_completions"),
     ("rewardbench2", BEST | {"total_completions": 4}, "counts_differ_from_completions"),
     ("rewardbench2", {"prompt": "?", "chosen": ["a"], "rejected": ["a"]}, "same_completion_with_two_scores"),
@@ -388,6 +462,11 @@ REJECTED = [
     ("processbench", MARKED_STEPS | {"label": True}, "label_is_no_step"),
     ("processbench", MARKED_STEPS | {"steps": []}, "empty_step"),
     ("processbench", MARKED_STEPS | {"steps": ["a", ""]}, "empty_step"),
+    (
+        "rlhflow-pairs",  # a prompt that nobody would compare
+        {"prompt": "!", "chosen": user("?") + assistant("a"), "rejected": user("?") + assistant("b")},
+        "not_in_this_format",
+    ),
     ("rlhflow-pairs", {"chosen": "a b", "rejected": "a c"}, "not_in_this_format"),
     ("rlhflow-pairs", {"chosen": TURNS, "rejected": TURNS}, "no_prompt_and_no_shared_beginning"),
     ("rlhflow-judged-pairs", {"messages": user("?") + assistant("C")}, "verdict_neither_a_nor_b"),
@@ -501,6 +580,27 @@ def test_rows_of_a_tree_that_disagree_about_a_shared_step_are_not_written() -> N
     assert written == [] and account.rejected == {"prefix_with_two_values": 2}
 
 
+@pytest.mark.parametrize(
+    "solutions",
+    [(["a\n", "b"], ["a\nb", "c"]), (["ab"], ["a", "bc"]), (["ab", "c"], ["a", "bc"])],
+)
+def test_rows_of_a_prompt_that_cut_a_text_in_different_places_are_not_written(
+    solutions: tuple[list[str], ...],
+) -> None:
+    rows = [stepwise_row(user("?"), s, [True] * len(s), "x", [0.5] * len(s)) for s in solutions]
+    written, account = write_format("math-aps", pl.DataFrame(rows))
+    assert written == [] and account.rejected == {"steps_cut_in_different_places": 2}
+
+
+def test_rows_that_others_of_their_prompt_repeat_or_begin_with_are_part_of_them() -> None:
+    solutions = (["a", "b"], ["a"], ["a", "c"], ["a", "c"])
+    rows = [stepwise_row(user("?"), s, [True] * len(s), "x", [0.5] * len(s)) for s in solutions]
+    written, account = write_format("math-aps", pl.DataFrame(rows))
+    assert account.kept == 4
+    assert [row["completions"] for row in read("math-aps", *written)] == [["a", "b"], ["a", "c"]]
+    assert "repeats or begins with" in FORMATS["math-aps"].alters
+
+
 def test_what_a_format_has_no_place_for_is_counted() -> None:
     frame = pl.DataFrame(
         [preference_row(user("?"), assistant("a"), assistant(t), m) for t, m in (("b", 1.0), ("c", None))],
@@ -520,6 +620,8 @@ def test_a_prompt_may_be_repeated_in_the_conversation() -> None:
         (user("Sky?"), user("Sky?")),
         ("Sky?", [*system, *user("Sky?")]),
         ([*system, *user("Sky?")], [*system, *user("Sky?")]),
+        ("Sky? ", user("Sky?")),
+        ("Sky?", user("Hi") + assistant("Hello!") + user(" Sky?\n")),  # the last turn
     ):
         row = {"prompt": prompt, "chosen": before + assistant("blue"), "rejected": before + assistant("red")}
         assert read("trl-preference", row)[0]["prompt"] == before
@@ -529,6 +631,13 @@ def test_a_shared_beginning_ends_before_the_word_in_which_the_answers_part() -> 
     row = read("trl-preference", {"chosen": "The sky is blue", "rejected": "The sky isn't red"})[0]
     said = [row[name][0]["content"] for name in ("prompt", "chosen", "rejected")]
     assert said == ["The sky", " is blue", " isn't red"]
+
+
+def test_a_text_with_turn_marks_is_cut_at_the_last_one() -> None:
+    asked = "\n\nHuman: Hi\n\nAssistant: Hello!\n\nHuman: 1-1?\n\nAssistant:"
+    for answers in ((" The answer is 0", " The answer was 0"), (" 0", " 1")):
+        row = read("trl-preference", {"chosen": asked + answers[0], "rejected": asked + answers[1]})[0]
+        assert [row[n][0]["content"] for n in ("prompt", "chosen", "rejected")] == [asked, *answers]
 
 
 def test_a_step_is_right_where_its_value_is_above_a_half() -> None:

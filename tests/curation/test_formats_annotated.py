@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from curation.formats import read_format, write_format
+from curation.formats import FORMATS, read_format, write_format
 
 
 def rated(
@@ -22,7 +22,7 @@ def rated(
     }
 
 
-def annotated(*given: dict[str, Any], finish: str = "solution", **flags: bool) -> dict[str, Any]:
+def annotated(*given: dict[str, Any], finish: Any = "solution", **flags: bool) -> dict[str, Any]:
     return {"question": {"problem": "Q?"}, "label": {"steps": list(given), "finish_reason": finish}} | flags
 
 
@@ -84,6 +84,21 @@ def test_test_rows_for_annotators_and_repeated_solutions_are_left_out() -> None:
         ],
         1,
     )
+
+
+def test_a_finish_reason_of_the_file_is_no_reason_of_ours() -> None:
+    odd = ["\x1b[31m\ud800 evil", "quality_control", None, ["give_up"], {"a": 1}]
+    rows = [annotated(rated(("a", 1)), finish=finish) for finish in odd]
+    account = read_format("prm800k-positive", [*rows, annotated(rated(("a", 1)), finish="give_up")])[1]
+    assert account.rejected == {"other_finish_reason": len(odd), "give_up": 1}
+
+
+def test_a_solution_that_is_there_twice_comes_back_once_as_the_formats_tell() -> None:
+    frame = read_format("prm800k-positive", [annotated(rated(("a", 1)))])[0]
+    written, account = write_format("prm800k-positive", pl.concat([frame, frame]))
+    assert account.kept == 2
+    assert read_format("prm800k-positive", written)[0].equals(frame)
+    assert all("comes back once" in f.alters for name, f in FORMATS.items() if name.startswith("prm800k"))
 
 
 def test_solutions_with_contradicting_labels_are_left_out_whatever_their_order() -> None:

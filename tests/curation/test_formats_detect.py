@@ -71,6 +71,72 @@ def test_rows_that_are_damaged_do_not_change_the_format() -> None:
     assert detect_format([pair, pair, {"text": "no pair"}, pair, 7])[0] == "rewardbench"
 
 
+def plain(n: int, **first: Any) -> list[Row]:
+    rows = [{"prompt": f"{i}?", "chosen": "a", "rejected": "b"} for i in range(n)]
+    return [rows[0] | first, *rows[1:]]
+
+
+def stepped(n: int, **first: Any) -> list[Row]:
+    rows = [{"prompt": f"{i}?", "completions": ["a", "b"], "labels": [True, False]} for i in range(n)]
+    return [rows[0] | first, *rows[1:]]
+
+
+def grouped(n: int, **first: Any) -> list[Row]:
+    rows = [{"prompt": f"{i}?", "completions": ["a", "b"], "rewards": [1, 0]} for i in range(n)]
+    return [rows[0] | first, *rows[1:]]
+
+
+@pytest.mark.parametrize(
+    ("rows", "name"),
+    [
+        (plain(50, rejected="a"), "trl-preference"),
+        (plain(1, rejected="a"), "trl-preference"),
+        (plain(50, chosen=""), "trl-preference"),
+        (stepped(50, labels=[True, None]), "trl-stepwise"),
+        (stepped(50, labels=[True]), "trl-stepwise"),
+        (stepped(1, completions=["a", ""]), "trl-stepwise"),
+        (grouped(50, rewards=[1, -100]), "rollouts"),
+    ],
+)
+def test_one_damaged_row_does_not_change_the_format(rows: list[Row], name: str) -> None:
+    found = detect_format(rows)
+    assert found[0] == name and not set(found) & set(TABLES)
+
+
+@pytest.mark.parametrize(
+    ("name", "column"),
+    [
+        ("preference", "soft"),
+        ("preference", "prompt_id"),
+        ("stepwise", "values"),
+        ("outcome", "evidence"),
+        ("ranking", "scores"),
+    ],
+)
+def test_a_table_is_told_by_a_column_that_only_it_has(name: str, column: str) -> None:
+    of = {
+        "preference": ("prompt", "chosen", "rejected"),
+        "stepwise": ("prompt", "completions", "labels"),
+        "outcome": ("prompt", "completion", "label"),
+        "ranking": ("prompt", "completions"),
+    }[name]
+    rows = [{n: ROWS[name][n] for n in (*of, column)}] * 3
+    assert detect_format(rows)[0] == name
+    assert name not in detect_format([{n: row[n] for n in row if n != column} for row in rows])
+
+
+def test_conversations_beside_a_prompt_are_no_rlhflow_pairs() -> None:
+    rows = [
+        {"prompt": f"{i + 1}?", "chosen": talk + answer("a"), "rejected": talk + answer("b")}
+        for i in range(50)
+        for talk in [[{"role": "user", "content": f"{i}?"}]]
+    ]
+    assert set(detect_format(rows)) == {"trl-preference", "trl-margin"}
+    assert detect_format([{n: row[n] for n in ("chosen", "rejected")} for row in rows])[:1] == [
+        "trl-preference"
+    ]
+
+
 def test_a_format_that_can_read_none_of_the_rows_comes_behind_those_that_can() -> None:
     whole = {"prompt": "How many?", "prompt_id": "x", "messages": [], "score_chosen": 8.0}
     whole |= {"chosen": QUESTION + answer("a"), "rejected": QUESTION + answer("b")}  # as in UltraFeedback

@@ -12,7 +12,7 @@ import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
-from curation.formats import FORMATS, TABLES, convert, files
+from curation.formats import FORMATS, TABLES, convert, files, read_format
 from curation.formats.files import write_rows
 from flows.__main__ import main
 from store import inputs
@@ -127,6 +127,25 @@ def test_a_row_group_of_long_texts_is_a_small_one(tmp_path: Path, monkeypatch: p
     assert pl.read_parquet(tmp_path / "out.parquet").to_dicts() == list(stream_rows(tmp_path / "again.jsonl"))
 
 
+def test_few_rows_are_held_at_a_time_for_they_may_be_long(tmp_path: Path) -> None:
+    alive = most = 0
+
+    class Counted(dict[str, Any]):
+        def __init__(self, row: dict[str, Any]) -> None:
+            nonlocal alive, most
+            super().__init__(row)
+            alive += 1
+            most = max(most, alive)
+
+        def __del__(self) -> None:
+            nonlocal alive
+            alive -= 1
+
+    (row,) = read_format("trl-preference", [PAIR])[0].to_dicts()
+    write_rows(tmp_path / "out.parquet", (Counted(row) for _ in range(2000)), FORMATS["preference"].schema)
+    assert pq.read_metadata(tmp_path / "out.parquet").num_rows == 2000 and most <= 2 * files.BATCH_ROWS <= 512
+
+
 def test_rows_are_read_and_written_while_the_file_is_read(tmp_path: Path) -> None:
     path = tmp_path / "in.jsonl"
     path.write_text(json.dumps(PAIR) + "\nnot JSON\n", encoding="utf-8")
@@ -170,11 +189,38 @@ def test_torn_and_foreign_files_are_named(tmp_path: Path) -> None:
     (tmp_path / "deep.jsonl").write_text("[" * 200_000)
     with pytest.raises(InputError, match="deep.jsonl:1: JSON nested too deeply"):
         list(stream_rows(tmp_path / "deep.jsonl"))
-    (tmp_path / "cells.csv").write_text("prompt,completion,label\n?,a,True\n")
-    with pytest.raises(InputError, match="cells.csv: the name must end in .jsonl, .jsonl.gz, .parquet"):
-        convert(tmp_path / "cells.csv", tmp_path / "out.jsonl", "outcome", "trl-unpaired")
+    (tmp_path / "cells.txt").write_text("prompt,chosen,rejected\n?,a,b\n")
+    with pytest.raises(InputError, match="cells.txt: cannot tell the format from the name"):
+        convert(tmp_path / "cells.txt", tmp_path / "out.jsonl", "trl-preference", "preference")
     with pytest.raises(InputError, match="no such file"):
         stream_rows(tmp_path / "nowhere.jsonl")
+
+
+@pytest.mark.parametrize("name", ["PAIRS.JSONL", "pairs.csv"])
+def test_whatever_the_audit_reads_can_be_converted(tmp_path: Path, name: str) -> None:
+    text = "prompt,chosen,rejected\n?,a,b\n" if name.endswith("csv") else json.dumps(PAIR)
+    (tmp_path / name).write_text(text)
+    read, _ = convert(tmp_path / name, tmp_path / "out.jsonl", "trl-preference", "preference")
+    assert read.kept == 1
+
+
+def test_hostile_rows_end_in_counts_and_not_in_a_traceback(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bench = {"prompt": "?", "chosen": "a", "rejected": "b", "subset": "s"}
+    source = jsonl(tmp_path / "in.jsonl", bench, bench | {"subset": "\ud800"})
+    command = ["convert", str(source), str(tmp_path / "out.jsonl"), "--from", "rewardbench"]
+    assert main([*command, "--to", "preference"]) == 0
+    assert "text_is_no_unicode 1" in capsys.readouterr().out
+    odd = RATED | {"label": RATED["label"] | {"finish_reason": "\x1b[31m\ud800 evil"}}
+    source = jsonl(tmp_path / "rated.jsonl", RATED, odd)
+    command = ["convert", str(source), str(tmp_path / "rated_out.jsonl"), "--from", "prm800k-class"]
+    assert main([*command, "--to", "stepwise"]) == 0
+    assert "other_finish_reason 1" in capsys.readouterr().out
+    (tmp_path / "long.jsonl").write_text('{"prompt": ' + "9" * 5000 + "}\n")
+    command = ["convert", str(tmp_path / "long.jsonl"), str(tmp_path / "x.jsonl"), "--from", "rewardbench"]
+    assert main([*command, "--to", "preference"]) == 2
+    assert "long.jsonl:1: not valid JSON (a number of too many digits)" in capsys.readouterr().err
 
 
 def test_a_line_separator_inside_a_text_does_not_end_the_row(tmp_path: Path) -> None:

@@ -70,6 +70,20 @@ def test_different_is_no_match_and_unknown_is_one(paraphrases):
     assert paraphrases.matches(judged(pairs, "unknown")).height == 3
 
 
+def test_a_pair_without_a_verdict_is_never_clean(paraphrases):
+    pairs = paraphrases.pairs(texts_of(OURS))
+    found = paraphrases.matches(judged(pairs, None).cast({"verdict": pl.String}))
+    assert found["verdict"].to_list() == ["unknown"] * 3
+    with pytest.raises(AssertionError, match="a verdict is"):
+        paraphrases.matches(judged(pairs, "maybe"))
+
+
+def test_of_rows_with_one_text_the_first_are_named():
+    repeated = Paraphrases([eval_set("sums", "math", *[DUCKS] * 30)])
+    found = repeated.matches(judged(repeated.pairs(texts_of(OURS)), "same"))
+    assert found["eval_row"].to_list() == [str(row) for row in range(10)]
+
+
 @pytest.mark.parametrize(
     "ours, differ",
     [

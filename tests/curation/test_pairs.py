@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from itertools import permutations
-from math import log
+from math import inf, log
 from typing import Any
 
 import polars as pl
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from small_tables import completions, labels, prompts
 
 from curation.audit import Sources, audit
-from curation.pairing import PairRule, Trainer
+from curation.pairing import Comparison, PairRule, Trainer, choose
 from curation.pairs import Paired, join, length_gap, preference, preference_judged, preference_scored
 from curation.scores import SCORES
 from store.errors import InputError
@@ -465,3 +466,45 @@ def test_scored_pairs_are_all_those_the_definition_names(world: World, min_margi
     frame = preference_scored(world.prompts, world.completions, world.scores, rule).table
     found = frame.select("prompt_id", "chosen", "rejected").iter_rows()
     assert {(prompt, a[0]["content"].strip(), b[0]["content"].strip()) for prompt, a, b in found} == expected
+
+
+@settings(max_examples=40)
+@given(
+    st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5), st.booleans()), max_size=20), st.integers(0, 20)
+)
+def test_the_least_used_comparison_is_taken_each_time(drawn: list[tuple[int, int, bool]], limit: int) -> None:
+    """Against the definition, which looks at every waiting comparison before each choice."""
+    rows = [{"completion_id": f"c{i}", "text": f"text {i}", "label": None} for i in range(6)]
+    distinct = sorted({(a, b): tie for a, b, tie in drawn if a != b}.items())
+    all_of_them = [
+        Comparison(rows[a], rows[b], 0.0 if tie else 1.0, None, "judge") for (a, b), tie in distinct
+    ]
+    rule = PairRule(ties="soft")
+    none_taken = choose([], all_of_them, replace(rule, pairs_per_prompt=0), None)
+    waiting = [one for one, _ in none_taken.refused]  # in the order of their hashes
+    uses: dict[str, int] = dict.fromkeys((row["completion_id"] for row in rows), 0)
+    wanted = []
+    while waiting and len(wanted) < limit:
+        best = min(waiting, key=lambda one: (one.margin == 0, sum(uses[i] for i in one.ids)))
+        wanted.append(best)
+        waiting.remove(best)
+        for i in best.ids:
+            uses[i] += 1
+    found = choose([], all_of_them, replace(rule, pairs_per_prompt=limit), None)
+    assert found.taken == wanted
+    assert found.refused == [(one, "over_pairs_per_prompt") for one in waiting]
+
+
+def test_many_pairs_of_one_prompt_do_not_look_at_all_others_each() -> None:
+    looked = 0
+
+    class Row(dict[str, Any]):
+        def __getitem__(self, name: str) -> Any:
+            nonlocal looked
+            looked += 1
+            return super().__getitem__(name)
+
+    rows = [Row(completion_id=f"c{i}", text=f"text {i}", label=i % 2 == 0) for i in range(80)]
+    compared = [Comparison(a, b, inf, None, "verifier") for a in rows[::2] for b in rows[1::2]]
+    taken = choose([], compared, PairRule(pairs_per_prompt=400), None).taken
+    assert len(taken) == 400 and looked < 100 * len(compared)

@@ -70,7 +70,7 @@ def test_missing_values_are_null_and_types_are_told(tmp_path):
     )
     (batch,) = batches(parts_of(path)[0], ["a", "b"])
     assert batch.to_pylist() == [{"a": "x", "b": None}, {"a": None, "b": ["y"]}, {"a": None, "b": None}]
-    with pytest.raises(InputError, match="no column 'aa' .*did you mean 'a'"):
+    with pytest.raises(InputError, match="no column 'aa' in the first 1,000 rows .*did you mean 'a'"):
         check_columns(path, ["aa"])
 
 

@@ -7,11 +7,13 @@ import random
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from curation.duplicates.files import DUPLICATES, deduplicate_files
 from curation.duplicates.rule import Rule
-from curation.splits import prompt_groups, split_by_group, split_files
+from curation.splits import dominated, prompt_groups, split_by_group, split_files
 from store.errors import InputError
 from store.ids import content_id
 from store.inputs import read_rows
@@ -111,17 +113,18 @@ def test_files_without_copies(tmp_path):
     rows = [
         {"prompt": base, "chosen": "a"},
         {"prompt": base, "chosen": "b"},  # the same prompt, another pair
-        {"prompt": base.upper() + "!", "chosen": "c"},  # the same words
+        {"prompt": base.upper() + ".", "chosen": "c"},  # the same words
         {"prompt": base + " today", "chosen": "d"},  # nearly
         {"prompt": "something else entirely", "chosen": "e"},
         {"prompt": None, "chosen": "f"},
     ]
     path = written(tmp_path / "rows.jsonl", rows)
-    account, report = deduplicate_files([path], tmp_path / "rows", ["prompt"], Rule())
+    account, facts = deduplicate_files([path], tmp_path / "rows", ["prompt"], Rule())
+    report = read_table(tmp_path / "rows" / "duplicates.parquet", DUPLICATES)
     assert (account.rows_in, account.kept, sum(account.rejected.values())) == (6, 3, 3)
     left = [row["chosen"] for row in read(tmp_path / "rows" / "rows.jsonl")]
     assert len(left) == 3 and left[1:] == ["e", "f"]
-    assert read_table(tmp_path / "rows" / "duplicates.parquet", DUPLICATES).equals(report)
+    assert facts == {"groups": 3, "largest": 4, "numbers_differ": 0, "nothing_to_compare": 1}
     (kept,) = report["kept_row"].unique()  # of the four it is one that a hash of the texts chooses
     assert report["row"].to_list() == [row for row in range(4) if row != kept]
     words = [0 if row == 3 else 1 for row in range(4)]
@@ -136,6 +139,129 @@ def test_files_without_copies(tmp_path):
     assert account.kept == 6
     summary = json.loads((tmp_path / "within" / "summary.json").read_text())
     assert (summary["in"], summary["groups"], summary["largest"]) == (6, 6, 1)
+
+
+def kept_of(tmp_path: Path, rows: list[dict], *columns: str, **more) -> list[int]:
+    """The numbers of the rows that stay."""
+    path = written(tmp_path / "rows.jsonl", [row | {"n": k} for k, row in enumerate(rows)])
+    deduplicate_files([path], tmp_path / "out", columns, Rule(), **more)
+    return [row["n"] for row in read(tmp_path / "out" / "rows.jsonl")]
+
+
+def talk(*messages: tuple[str, str]) -> dict:
+    return {"m": [{"role": role, "content": content} for role, content in messages]}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        (("system", "You are a lawyer."), ("user", "Hi there"), ("assistant", "friend")),
+        (("user", "Hi there"), ("assistant", "friend")),
+        (("system", "You are a pirate."), ("user", "Hi"), ("assistant", "there friend")),
+        (("system", "You are a pirate."), ("user", "Hi there"), ("user", "friend")),
+    ],
+)
+def test_other_system_messages_roles_and_turns_make_other_rows(tmp_path, other):
+    one = (("system", "You are a pirate."), ("user", "Hi there"), ("assistant", "friend"))
+    loud = [(role, text.upper() if role != "system" else text) for role, text in one]
+    kept = kept_of(tmp_path, [talk(*one), talk(*other), talk(*loud)], "m")
+    assert len(kept) == 2 and 1 in kept
+
+
+def test_rows_with_nothing_to_compare_stay(tmp_path):
+    rows = [{"t": None}, {"t": ""}, {}, {"t": " "}, {"t": "x"}, {"t": "x"}]
+    assert len(kept_of(tmp_path, rows, "t")) == 5
+    assert json.loads((tmp_path / "out" / "summary.json").read_text())["nothing_to_compare"] == 4
+
+
+def test_messages_of_the_system_alone_stay(tmp_path):
+    assert len(kept_of(tmp_path, [talk(("system", f"Rule {k}")) for k in range(5)], "m")) == 5
+
+
+def test_columns_are_compared_each_by_itself(tmp_path):
+    rows = [{"a": a, "b": b} for a, b in (("yes it is", "no"), ("yes", "it is no"), (None, "yes it is no"))]
+    assert kept_of(tmp_path, rows, "a", "b") == [0, 1, 2]
+
+
+def test_values_and_items_are_not_run_together(tmp_path):
+    rows = [{"t": "same", "a": "x\ny", "b": "z"}, {"t": "same", "a": "x", "b": "y\nz"}]
+    assert kept_of(tmp_path, rows, "t", within=["a", "b"]) == [0, 1]
+
+
+def test_items_of_lists_are_told_apart(tmp_path):
+    assert kept_of(tmp_path, [{"s": ["a", "b"]}, {"s": ["a\nb"]}], "s") == [0, 1]
+
+
+def test_what_a_killed_run_left_is_replaced(tmp_path):
+    path = written(tmp_path / "rows.jsonl", [{"p": f"text {word}"} for word in WORDS])
+    out = tmp_path / "out"
+    (out / ".unfinished" / "sketches").mkdir(parents=True)
+    (out / "train").mkdir()
+    (out / "train" / "rows.jsonl").write_text("half")
+    sizes = split_files([path], out, ["p"], 0.5)
+    assert (
+        sizes["train"] + sizes["test"]
+        == len(WORDS)
+        == len(read(out / "train" / "rows.jsonl")) + sizes["test"]
+    )
+    assert sorted(p.name for p in out.iterdir()) == ["summary.json", "test", "train"]
+    summary = json.loads((out / "summary.json").read_text())
+    assert (summary["train"], summary["seed"], summary["columns"]) == (sizes["train"], 0, ["p"])
+    with pytest.raises(InputError, match="rows.jsonl: exists"):
+        split_files([path], out, ["p"], 0.5)
+
+
+def test_a_file_is_never_replaced_by_its_copy(tmp_path):
+    path = written(tmp_path / "rows.jsonl", [{"p": "x"}])
+    (tmp_path / ".unfinished").mkdir()
+    with pytest.raises(InputError, match="rows.jsonl: exists"):
+        deduplicate_files([path], tmp_path, ["p"], Rule())
+
+
+def test_an_empty_side_is_refused(tmp_path):
+    rows = [{"p": "the same few words of a row", "n": k} for k in range(9)]
+    path = written(tmp_path / "rows.jsonl", [*rows, {"p": "x"}])
+    with pytest.raises(
+        InputError, match="the test side would be empty: 10 rows are 2 groups .* 90% of the rows"
+    ):
+        split_files([path], tmp_path / "out", ["p"], 0.001)
+    with pytest.raises(InputError, match="the train side would be empty"):
+        split_files([path], tmp_path / "out", ["p"], 0.999)
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_dominated_says_the_share():
+    assert dominated(10, 5) is None
+    assert "60% of the 10 rows" in dominated(10, 6)
+
+
+def test_files_without_rows_are_no_reason_to_stop(tmp_path):
+    path, empty = written(tmp_path / "a.jsonl", [{"p": "x"}]), written(tmp_path / "b.jsonl", [])
+    account, _ = deduplicate_files([path, empty], tmp_path / "out", ["p"], Rule())
+    assert account.kept == 1 and (tmp_path / "out" / "b.jsonl").read_bytes() == b""
+    with pytest.raises(InputError, match="no rows in this file"):
+        deduplicate_files([empty], tmp_path / "none", ["p"], Rule())
+
+
+def test_columns_of_every_kind(tmp_path):
+    table = pa.table(
+        {
+            "view": pa.array(["x", "X.", "y"], pa.string_view()),
+            "views": pa.array([["x"], ["x"], ["y"]], pa.list_(pa.string_view())),
+            "fixed": pa.array([["a", "b"], ["a", "b"], ["a", "c"]], pa.list_(pa.string(), 2)),
+            "map": pa.array([[("a", "b")]] * 3, pa.map_(pa.string(), pa.string())),
+        }
+    )
+    pq.write_table(table, tmp_path / "rows.parquet")
+    for name in ("view", "views", "fixed"):
+        account, _ = deduplicate_files([tmp_path / "rows.parquet"], tmp_path / name, [name], Rule())
+        kept = pq.read_table(tmp_path / name / "rows.parquet")
+        assert account.kept == kept.num_rows == 2 and kept.schema == table.schema
+    with pytest.raises(InputError, match="column 'map' holds .* neither texts nor messages"):
+        deduplicate_files([tmp_path / "rows.parquet"], tmp_path / "map", ["map"], Rule())
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="file: cannot be written"):
+        deduplicate_files([tmp_path / "rows.parquet"], tmp_path / "file", ["view"], Rule())
 
 
 def test_bad_requests_are_refused_before_anything_is_written(tmp_path):

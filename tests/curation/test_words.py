@@ -78,6 +78,32 @@ def test_operators_can_be_words():
     assert plain_words("3x - 4=1", operators()) == ["3", "x", "-", "4", "=", "1"]
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("2 + (3 * 4)", "(2 + 3) * 4"),
+        ("f'(2)", "f(2)"),
+        ("5!", "5"),
+        ("½ cup", "¼ cup"),
+        ("in C", "in C#"),
+        ("😀", "😢"),
+        ("€50", "$50"),
+        ("10%", "10"),
+    ],
+)
+def test_symbols_tell_questions_apart(one, other):
+    assert plain_words(one, operators()) != plain_words(other, operators())
+
+
+@pytest.mark.parametrize(("one", "other"), [("दिन", "दान"), ("มี", "มิ"), ("½", "¼")])
+def test_signs_that_are_no_accents_count(one, other):
+    assert plain_words(one) and plain_words(one) != plain_words(other)
+
+
+def test_apostrophes_of_either_kind_are_one():
+    assert plain_words("Ann’s", operators()) == plain_words("Ann's", operators()) == ["ann", "'", "s"]
+
+
 def test_rules_of_other_projects():
     assert plain_words("Don't  Stop, 3x!", spaced()) == ["don't", "stop,", "3x!"]
     assert plain_words("Don't  Stop, 3 + x!", unpunctuated()) == ["dont", "stop", "3", "x"]

@@ -16,6 +16,7 @@ from made_run import made_run
 from data_cards.cards import dataset_card, model_card
 from data_cards.labels import rates
 from data_cards.render import cell, fenced
+from data_cards.report import report
 from data_cards.run import Run
 from data_cards.summary import number, percent, points, size_category
 from store.shards import write_table
@@ -35,6 +36,16 @@ def header(card: str) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def card() -> str:
     return dataset_card(made_run(), "me/mine", plot="best_of_n.svg")
+
+
+def test_an_empty_side_of_a_split_is_said_beside_the_sets() -> None:
+    run = made_run()
+    record = run.stages["build/outcome"]
+    warned = record | {"notes": record["notes"] | {"warning": "no test rows: 9 prompts are 1 group(s)"}}
+    changed = replace(run, manifest={**run.manifest, "stages": run.stages | {"build/outcome": warned}})
+    assert "**Warning**, `outcome`: no test rows: 9 prompts are 1 group(s)." in dataset_card(changed)
+    assert '<span class="badge bad">warning</span> outcome: no test rows: 9 prompts' in report(changed)
+    assert "**Warning**" not in dataset_card(run)
 
 
 def test_the_sets_load_from_the_card(tmp_path: Path, card: str) -> None:

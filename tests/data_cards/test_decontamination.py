@@ -30,6 +30,7 @@ OURS = Rule("ours", n=5, masked=True, short=8, long=30, at_long=0.6, train_side=
             OURS,
             "where it is up to 8 words long, falling to 60 % from 30, or 80 % of its own words, at least 12,",
         ),
+        (OURS, "Case, accents, punctuation and operators (+, -, =) do not count."),
         (OURS, "Numbers are compared as they stand, and masked."),
         (PRESETS["tulu3"], "when runs of 8 words that both have cover more than 50 % of its words."),
         (PRESETS["gpt3"], "when it shares any run of 13 words with it."),
@@ -84,6 +85,30 @@ def test_the_section_says_what_was_compared_and_what_was_not() -> None:
     assert held_out["completions_warned"] == 4, "they are counted by the stage that has seen them"
     assert [one["name"] for one in found.not_compared] == ["hidden"]
     assert decontamination(Run(manifest={})) is None
+
+
+@pytest.mark.parametrize(
+    ("preset", "title", "rest"),
+    [
+        ("default", "only whole", "only found as whole copies"),
+        ("gpt3", "not compared", "not compared at all"),
+    ],
+)
+def test_rows_that_n_grams_do_not_see_are_in_a_column_of_their_own(
+    preset: str, title: str, rest: str
+) -> None:
+    run = made_run()
+    facts = run.stages["decontaminate"]["notes"]
+    (held_out,) = facts["eval_sets"]
+    noted = facts | {"rule": PRESETS[preset].to_dict(), "eval_sets": [held_out | {"indexable": 13}]}
+    stages = run.stages | {"decontaminate": run.stages["decontaminate"] | {"notes": noted}}
+    changed = replace(run, manifest={**run.manifest, "stages": stages})
+    card, page = dataset_card(changed), report(changed)
+    assert f"| seen by n-grams | {title} | hit |" in card and "| 30 | 13 | 17 | 1 |" in card
+    assert f'<th class="n">{title}</th>' in page and '<td class="n">13</td><td class="n">17</td>' in page
+    for text in (card, page):
+        assert "n-grams see 13 of 30 rows" in text and rest in text
+    assert "ardly compared" not in dataset_card(run) + report(run)
 
 
 def test_an_unfinished_run_has_no_number_for_completions() -> None:

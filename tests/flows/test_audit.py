@@ -130,6 +130,8 @@ def test_a_folder_of_files_is_read_whole(tmp_path: Path, capsys: pytest.CaptureF
         (["{tmp}/good.jsonl", "--max-tokens", "5"], "name it with --model"),
         (["{tmp}/good.jsonl", "--model", "{tmp}/none"], "none: no such folder"),
         (["{tmp}/empty"], "no run .* and no data files"),
+        (["{tmp}/good.jsonl", "--model", "m", "--max-tokens", "0"], "--max-tokens 0: must be"),
+        (["{tmp}/bad.jsonl", "--json", "{tmp}/good.jsonl/out.json"], "--json .*no file can be written"),
     ],
 )
 def test_bad_input_ends_with_code_two(
@@ -159,3 +161,23 @@ def test_a_named_model_reads_the_rows(tmp_path: Path, capsys: pytest.CaptureFixt
     assert main([*command, "--max-tokens", "30"]) == 1
     assert "same_tokens" in capsys.readouterr().out
     assert main([*command, "--max-tokens", "200"]) == 0
+
+
+def test_descriptions_in_a_folder_are_no_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    written(tmp_path / "a.JSONL", [{"prompt": "Why?", "chosen": "a", "rejected": "b"}])
+    (tmp_path / "dataset_info.json").write_text('{"splits": {}}')
+    assert main(["audit", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert "dataset_info.json: not audited" in said and "1 rows read as trl-preference" in said
+
+
+def test_what_went_wrong_in_the_audit_is_no_error_of_the_set(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> Any:
+        raise ZeroDivisionError("a defect of ours")
+
+    monkeypatch.setattr("curation.audit.files._audit_file", broken)
+    path = written(tmp_path / "a.jsonl", [{"prompt": "Why?", "chosen": "a", "rejected": "b"}])
+    assert main(["audit", path]) == 4
+    assert "a defect of ours" in capsys.readouterr().err

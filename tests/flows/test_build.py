@@ -11,13 +11,17 @@ from small_tables import completions, labels, prompts
 
 from curation.audit import Finding, Sources, audit
 from curation.pairs import preference
-from flows.build import _ranking, refuse_wrong_labels, stages
+from flows.build import VERDICTS_DIR, _ranking, refuse_wrong_labels, stages, work
 from flows.judge_modes import SCORES_FILE
 from flows.pairs import Made
+from flows.prompt_tables import CLEAN
 from flows.recipe import Recipe, validate_recipe
+from flows.sample import COMPLETIONS_DIR
+from flows.stage import Outcome
 from labelers.judges.scores import JUDGE_SCORES
 from store.errors import InputError
 from store.shards import write_table
+from store.tables import COMPLETION_VERDICTS, COMPLETIONS, PROMPTS
 
 
 def voting(**sections: Any) -> Recipe:
@@ -64,3 +68,34 @@ def test_a_set_with_a_wrong_label_stops_the_run_and_the_finding_is_named():
 def test_a_finding_that_honest_labels_can_give_is_only_noted():
     always_first = Finding("preference", "chosen_by_position", "whole set", "the earlier sample is chosen")
     refuse_wrong_labels("preference", [always_first])
+
+
+def outcome_of(folder: Path, verdicts: tuple[str, str], alike: bool, **build: Any) -> Outcome:
+    """The outcome set of 40 prompts with two completions each, that have these verdicts."""
+    long = " ".join(f"word{i}" for i in range(40))
+    names = [f"p{chr(97 + i // 26)}{chr(97 + i % 26)}" for i in range(40)]
+    write_table(
+        prompts(**{name: f"{long} {name}" if alike else name for name in names}), folder / CLEAN, PROMPTS
+    )
+    said = completions(**{name: ["one", "two"] for name in names})
+    write_table(said, folder / COMPLETIONS_DIR / "0000.parquet", COMPLETIONS)
+    rows = [(f"{name}{i}", name, "math", verdicts[i], None, "none") for name in names for i in range(2)]
+    table = pl.DataFrame(rows, COMPLETION_VERDICTS, orient="row")
+    write_table(table, folder / VERDICTS_DIR / "0000.parquet", COMPLETION_VERDICTS)
+    recipe = voting(build={"sets": ["outcome"]} | build)
+    return work(folder, recipe, stages(folder, recipe)[0])
+
+
+def test_a_side_of_the_split_without_rows_is_said_and_why(tmp_path: Path, capsys: Any):
+    fair = outcome_of(tmp_path, ("correct", "incorrect"), alike=False)
+    assert "warning" not in fair.facts and min(fair.rows.values()) > 0
+    for fraction, side in ((0.1, "test"), (0.97, "train")):
+        facts = outcome_of(tmp_path, ("correct", "incorrect"), True, heldout_fraction=fraction).facts
+        assert facts["warning"].startswith(f"no {side} rows: 40 prompts are 1 group(s)")
+        assert f"build/outcome warning: {facts['warning']}" in capsys.readouterr().out
+    assert "warning" not in outcome_of(tmp_path, ("correct", "incorrect"), True, heldout_fraction=0).facts
+
+
+def test_labels_of_one_kind_cannot_be_balanced_to_nothing(tmp_path: Path):
+    with pytest.raises(InputError, match="the outcome set is not written: all its labels are of one kind"):
+        outcome_of(tmp_path, ("correct", "correct"), False, max_imbalance=2)

@@ -103,6 +103,24 @@ def test_matches_are_chosen_by_set_action_and_row(
     assert ("1 of 4 matches" in said) == ("-n" in args)
 
 
+def test_rows_of_files_are_named_in_full_and_content_ids_by_their_beginning(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    long, hexadecimal = "a_rather_long_training_name.jsonl:1314", "0123456789abcdef" * 2
+    rows = [match("high_school_mathematics/test/1234", row_id=long), match("1", row_id=hexadecimal)]
+    write_table(pl.DataFrame(rows, schema=REPORT), tmp_path / "contamination.parquet", REPORT)
+    said = shown(capsys, str(tmp_path))
+    assert f"prompt {long}  ngram" in said and "prompt 0123456789abcdef  ngram" in said
+    assert "high_school_mathematics/test/1234" in said
+
+
+@pytest.mark.parametrize("n", ["0", "-3", "many"])
+def test_a_number_of_matches_is_a_count(report: Path, capsys: pytest.CaptureFixture[str], n: str) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["contamination", str(report), f"-n={n}"])
+    assert f"must be a whole number of 1 or more, not '{n}'" in capsys.readouterr().err
+
+
 def test_nothing_found_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_table(REPORT.to_frame(), tmp_path / "contamination.parquet", REPORT)
     assert shown(capsys, str(tmp_path / "contamination.parquet")).strip() == "no match"

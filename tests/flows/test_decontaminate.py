@@ -287,6 +287,19 @@ RIVER = (
 )
 
 
+@pytest.mark.parametrize(("twins", "left", "actions"), [("off", 3, []), ("warn", 3, ["warn"])])
+def test_the_policy_on_twins_holds_for_what_a_judge_finds(
+    tmp_path: Path, exam: Path, twins: str, left: int, actions: list[str]
+) -> None:
+    with ChatServer(says) as server:
+        engine = {"kind": "openai", "model": "m", "base_urls": [server.url]}
+        judge = {"engine": engine, "min_dice": 0.05}
+        rows = [REWORDED.replace("48", "60"), CLEAN_ONE, OTHER]
+        manifest = run(tmp_path / "run", the_recipe(tmp_path, rows, judge=judge, twins=twins), only=2)
+    assert notes(manifest)["judge"]["same"] == 1 and len(questions_left(tmp_path / "run")) == left
+    assert read_table(tmp_path / "run" / CONTAMINATION, REPORT)["action"].to_list() == actions
+
+
 async def says(body: dict[str, Any], number: int) -> web.StreamResponse:
     """A judge that finds the bakers' questions the same, the rivers' unreadable, and all others different."""
     asked = body["messages"][-1]["content"]

@@ -87,6 +87,18 @@ def test_columns_can_be_named_and_text_that_is_not_scanned_is_said(tmp_path: Pat
     assert summary["scanned"] == {"ask": "prompt"} and summary["not_scanned"] == {"own.parquet": ["note"]}
 
 
+def test_other_speakers_are_compared_as_users_and_said(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [{"messages": [{"role": "prompter\x1b[31m", "content": text}]} for text in (EXAM[0], CLEAN)]
+    write("talk.jsonl", rows)
+    assert main(["decontaminate", "talk.jsonl", "--against", "gsm8k=exam.jsonl", "--out", "clean"]) == 0
+    said = capsys.readouterr().out
+    assert "kept 1" in said and "\x1b" not in said
+    assert "talk.jsonl: messages taken for a user's: messages/prompter" in said
+    assert list(json.loads(Path("clean/summary.json").read_text())["speakers_taken_for_users"]) == [
+        "talk.jsonl"
+    ]
+
+
 def test_a_set_that_is_not_there_stops_or_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
     sets = ["--against", "gsm8k=exam.jsonl", "math-500=gone.jsonl"]
     assert main(["decontaminate", "pairs.jsonl", *sets, "--out", "clean"]) == 2
@@ -97,7 +109,36 @@ def test_a_set_that_is_not_there_stops_or_is_listed(capsys: pytest.CaptureFixtur
     assert one["name"] == "math-500"
     gone = ["--against", "math-500=gone.jsonl", "--missing", "skip"]
     assert main(["decontaminate", "pairs.jsonl", *gone]) == 2
-    assert "nothing can be compared" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "nothing can be compared" in said and "eval set 'math-500': gone.jsonl: no such file" in said
+
+
+@pytest.mark.parametrize("files", [["gone.jsonl"], ["pairs.jsonl", "--prompt", "promt"]])
+def test_files_and_columns_are_checked_before_any_set_is_read(
+    files: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["decontaminate", *files, "--against", "gsm8k=no_set.jsonl"]) == 2
+    assert "no_set.jsonl" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("preset", "title", "left", "rest"),
+    [
+        ("default", "only whole", 1, "only found as whole copies"),
+        ("tulu3", "not compared", 2, "not compared"),
+    ],
+)
+def test_a_set_that_n_grams_hardly_see_is_said_aloud(
+    preset: str, title: str, left: int, rest: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write("short.jsonl", [{"question": text} for text in ("Who won?", "What is six?", *EXAM[:1])])
+    write("own.jsonl", [{"prompt": "who won"}, {"prompt": CLEAN}])
+    against = ["--against", "gsm8k=short.jsonl", "--preset", preset, "--out", "clean"]
+    assert main(["decontaminate", "own.jsonl", *against]) == 0
+    assert len(lines("clean/own.jsonl")) == left
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"seen by n-grams {title} hit twins dropped here gsm8k 3 1 2 " in said
+    assert "HARDLY COMPARED gsm8k: n-grams see 1 of 3 rows" in said and rest in said
 
 
 @pytest.mark.parametrize(
@@ -106,8 +147,11 @@ def test_a_set_that_is_not_there_stops_or_is_listed(capsys: pytest.CaptureFixtur
         (["pairs.jsonl"], "--against"),
         (["--against", "gsm8k=exam.jsonl"], "FILES"),
         (["pairs.jsonl", "--against", "gsm8"], "did you mean 'gsm8k'"),
-        (["pairs.jsonl", "--against", "{name: mine, colums: q}"], "write it as in a recipe"),
+        (["pairs.jsonl", "--against", "{name: mine, colums: q}"], "(colums: Extra inputs are not permitted)"),
         (["pairs.jsonl", "--against", "{name: [}"], "write it as in a recipe"),
+        (["pairs.jsonl", "--against", "gsm8k="], "which file? Write NAME=FILE"),
+        (["pairs.jsonl", "--against", "gsm8=exam.jsonl"], "did you mean 'gsm8k'"),
+        (["pairs.jsonl", "--against", "exam.jsonl"], "{name: exam, path: exam.jsonl, columns: [COLUMN]}"),
         (["gone.jsonl", "--against", "gsm8k=exam.jsonl"], "gone.jsonl"),
         (["pairs.jsonl", "--against", "gsm8k=exam.jsonl", "--prompt", "promt"], "promt"),
         (["pairs.jsonl", "--against", "gsm8k=exam.jsonl", "--out", "."], "would be overwritten"),

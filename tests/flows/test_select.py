@@ -18,6 +18,7 @@ from small_tables import completions, labels, prompts
 
 from curation.annotations import ANNOTATIONS
 from curation.candidates import EXCLUDED
+from curation.sets import outcome
 from flows import annotate, filters, select
 from flows.annotate import ANNOTATIONS_FILE, REPLIES_FILE
 from flows.build import SCHEMAS, set_file
@@ -183,6 +184,23 @@ def test_prompts_are_dropped_by_the_first_filter_they_fail(tmp_path: Path) -> No
     ]
 
 
+def test_system_messages_have_no_part_in_length_and_language(tmp_path: Path) -> None:
+    long = "You are a very helpful and kind assistant, careful in all that you say to people at all times."
+    french = "Répondez toujours en français, monsieur, et soyez toujours très poli avec le client."
+    german = "Wie komme ich am besten von Berlin nach Hamburg, wenn der Zug heute nicht mehr fährt?"
+    english = "What makes the sea salty, and why do rivers stay fresh although they feed it?"
+    asked = {"short": (long, "hi"), "english": (french, english), "german": (long, german)}
+    table = prompts(*asked).with_columns(
+        messages=pl.Series(
+            [[{"role": "system", "content": s}, {"role": "user", "content": u}] for s, u in asked.values()],
+            dtype=PROMPTS["messages"],
+        )
+    )
+    kept, outcome = selected(tmp_path, table, min_words=3, max_words=16, languages=["en"])
+    assert kept["prompt_id"].to_list() == ["english"]
+    assert outcome.account.rejected == {"too_short": 1, "other_language": 1}
+
+
 def test_topics_and_quality_choose_prompts_and_quotas_limit_training_ones(tmp_path: Path) -> None:
     table = asked(60)
     rows = [
@@ -278,12 +296,25 @@ def test_completions_are_left_out_of_sets_under_a_name(tmp_path: Path) -> None:
 def test_near_copies_with_one_label_are_one_completion_and_with_two_a_hard_pair(tmp_path: Path) -> None:
     long = "first we add the two numbers and then we halve the sum so that the mean of both is"
     said = completions(
-        p=[f"{long} four", f"{long} five", f"{long.capitalize()}, four!", "another way to do it"]
+        p=[f"{long} four", f"{long} five", f"{long.capitalize()}, four.", "another way to do it"]
     )
     recipe = recipe_with(deduplicate={"completions": 0.7})
     values = pl.DataFrame({"completion_id": ["p0", "p1", "p2", "p3"], "value": ["+", "-", "+", "+"]})
     found, _ = filters.excluded(tmp_path, recipe, said, labels(p="+-++"), values)
     assert found.rows() == [("p2", "near_duplicate")]
+
+
+def test_what_no_set_takes_is_nobodys_near_copy(tmp_path: Path) -> None:
+    """p2 is nearly p0 and p1, whose text has both labels, so that it is all that is left; p5 is nearly p4."""
+    long = " ".join(f"word{i}" for i in range(20))
+    said = completions(p=[long, f"{long} ", f"{long} end", "other words", "", " "])
+    marks = labels(p="+-+-++")
+    values = marks.select("completion_id", value=pl.col("label").cast(pl.String))
+    recipe = recipe_with(deduplicate={"completions": 0.7})
+    found, _ = filters.excluded(tmp_path, recipe, said, marks, values)
+    rows, account = outcome(prompts("p"), said, marks, excluded=found)
+    assert rows["completion_id"].to_list() == ["p2", "p3"]
+    assert account.rejected == {"conflicting_label": 2, "empty_text": 2}
 
 
 def test_a_plan_counts_the_questions_about_prompts() -> None:

@@ -69,6 +69,11 @@ BAD = {
     "torn gzip": ("a.jsonl.gz", gzip.compress(b'{"question": 1}\n' * 99)[:-9], r"not a whole gzip file"),
     "not parquet": ("a.parquet", b"PAR1", r"a\.parquet: not a whole Parquet file"),
     "deep json": ("a.jsonl", b"[" * 200_000, r"a\.jsonl:1: (JSON nested too deeply|not valid JSON)"),
+    "endless number": (
+        "a.jsonl",
+        b'{"question": 1}\n{"question": ' + b"9" * 5000 + b"}",
+        r"a\.jsonl:2: not valid",
+    ),
     "missing column": (
         "a.jsonl",
         b'{"question": 1}\n{"Question": 2, "id": 3}',
