@@ -110,15 +110,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     convert.add_argument("source", metavar="IN", help=".jsonl, .jsonl.gz, .parquet, .json or .csv")
     convert.add_argument("target", metavar="OUT", help=".jsonl or .jsonl.gz; a table also .parquet")
-    for flag, name, side in (("--from", "read_as", "IN"), ("--to", "write_as", "OUT")):
-        convert.add_argument(
-            flag,
-            dest=name,
-            required=True,
-            metavar="FORMAT",
-            help=f"row format of {side}, e.g. preference, trl-preference, math-shepherd; "
-            "`flows convert --list` has them all",
-        )
+    convert.add_argument(
+        "--from", dest="read_as", metavar="FORMAT", help="row format of IN (default: found by its rows)"
+    )
+    convert.add_argument(
+        "--to",
+        dest="write_as",
+        required=True,
+        metavar="FORMAT",
+        help="row format of OUT, e.g. preference, trl-preference, math-shepherd; "
+        "`flows convert --list` has them all",
+    )
 
     _copies(verbs)
 

@@ -8,8 +8,10 @@ from pathlib import Path
 
 def convert(args: argparse.Namespace) -> int:
     from curation.formats import convert as convert_file
+    from curation.formats.detect import only_format
 
-    for account in convert_file(Path(args.source), Path(args.target), args.read_as, args.write_as):
+    source, target = Path(args.source), Path(args.target)
+    for account in convert_file(source, target, args.read_as or only_format(source), args.write_as):
         print(account.line())
     print(f"wrote {args.target}")
     return 0

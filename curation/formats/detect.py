@@ -4,14 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import islice
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from curation.formats import BROKEN, FORMATS
 from curation.formats.rows import Format, Row, Unreadable
 from curation.formats.tables import TABLES
+from store.errors import InputError
+from store.inputs import stream_rows
 
 SAMPLE = 100  # rows that are looked at
 FEW = 0.1  # of the rows may be damaged before this speaks against a format
+
+
+def only_format(path: Path) -> str:
+    """The format that a file's rows are in. InputError where there is none, or several of other meaning."""
+    names = detect_format(stream_rows(path))
+    if not names:
+        raise InputError(f"{path}: no format has rows like these; name it with --from")
+    if len({FORMATS[name].read for name in names}) > 1:
+        raise InputError(f"{path}: the rows could be {', '.join(names)}; name the right one with --from")
+    return names[0]
 
 
 class Fit(NamedTuple):

@@ -271,3 +271,19 @@ def test_the_command_lists_what_each_format_cannot_hold(capsys: pytest.CaptureFi
     assert all(f"\n  {name}\n" in said for name in FORMATS if name not in TABLES)
     block = said.split("\n  trl-preference\n")[1].split("\n  trl-margin\n")[0]
     assert "not written:  margin" in block and "tie" in block
+
+
+def test_the_format_of_a_file_is_found_by_its_rows(tmp_path: Path) -> None:
+    source = jsonl(tmp_path / "in.jsonl", *[STEPS] * 3)
+    assert main(["convert", str(source), str(tmp_path / "out.jsonl"), "--to", "stepwise"]) == 0
+    [row, *_] = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert row["values"] == [0.9, 0.2]
+
+
+@pytest.mark.parametrize(("row", "said"), [(RATED, "prm800k-class; name"), ({"a": 1}, "no format has rows")])
+def test_rows_of_no_or_several_formats_are_not_guessed(
+    tmp_path: Path, capsys: Any, row: Any, said: str
+) -> None:
+    source = jsonl(tmp_path / "in.jsonl", row)
+    assert main(["convert", str(source), str(tmp_path / "out.jsonl"), "--to", "stepwise"]) == 2
+    assert said in capsys.readouterr().err and not (tmp_path / "out.jsonl").exists()
