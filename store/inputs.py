@@ -95,7 +95,7 @@ def _read_jsonl(path: Path) -> Iterator[Placed]:
     with _opened(path) as file:
         for number, text in enumerate(_lines(file, path), start=1):
             if text.strip():
-                yield _parse_json(text, path, number), f"{path}:{number}"
+                yield _parse_json(text.rstrip("\n"), path, number), f"{path}:{number}"
 
 
 def _read_json(path: Path) -> Iterator[Placed]:
