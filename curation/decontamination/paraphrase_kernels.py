@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 
 from curation.words.alphabet import DROPPED, LIMIT
-from curation.words.kernels import NUMBER, PRIME, START, decode, mix, split_text
+from curation.words.kernels import NUMBER, PRIME, START, decode, larger, mix, split_text
 
 LONGEST = 40  # letters; a longer word is no word of a language and keeps its ending
 SLACK = 1e-9  # of bounds, wider than any rounding
@@ -184,8 +184,8 @@ def propose(data: Any, offsets: Any, tables: Any, index: Any, min_dice: float, m
             if n - first < most:
                 if n == room:
                     room *= 2
-                    rows, evals, left = _larger(rows, room), _larger(evals, room), _larger(left, room)
-                    dice, shared, ours = _larger(dice, room), _larger(shared, room), _larger(ours, room)
+                    rows, evals, left = larger(rows, room), larger(evals, room), larger(left, room)
+                    dice, shared, ours = larger(dice, room), larger(shared, room), larger(ours, room)
                 n += 1
             elif not _before(share, e, dice[n - 1], evals[n - 1]):
                 continue
@@ -220,10 +220,3 @@ def _weight_in_common(ours: Any, theirs: Any, weights: Any) -> Any:
 @njit(cache=True, nogil=True)
 def _before(share: float, e: int, other_share: float, other: int) -> bool:
     return share > other_share or (share == other_share and e < other)
-
-
-@njit(cache=True, nogil=True)
-def _larger(array: Any, room: int) -> Any:
-    found = np.empty(room, array.dtype)
-    found[: len(array)] = array
-    return found

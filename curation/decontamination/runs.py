@@ -81,5 +81,6 @@ def with_room(runs: Any, k: int) -> Any:
     if k < len(runs):
         return runs
     more = np.empty((2 * len(runs), 2), np.int64)
-    more[:k] = runs[:k]
+    for at in range(k):
+        more[at, 0], more[at, 1] = runs[at, 0], runs[at, 1]
     return more

@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 
 from curation.words.alphabet import LIMIT
-from curation.words.kernels import BASE, PRIME, START, decode, mix, power, split_text
+from curation.words.kernels import BASE, PRIME, START, decode, larger, mix, power, split_text
 
 _HIGH = np.uint64(32)
 
@@ -63,7 +63,7 @@ def sketch_texts(
         else:
             whole[t] = mix(START + np.uint64(number + t))
         if used + found > len(shingles):
-            shingles = _larger(shingles, 2 * len(shingles) + found)
+            shingles = larger(shingles, 2 * len(shingles) + found)
         rolling, mine = np.uint64(0), used
         for at in range(found):
             rolling = rolling * BASE + words[at]
@@ -127,13 +127,6 @@ def _bands(minima: Any, rows: int, within: Any, bands: Any) -> None:
         for k in range(band * rows, (band + 1) * rows):
             h = mix(h * BASE + np.uint64(minima[k]))
         bands[band] = h >> _HIGH
-
-
-@njit(cache=True, nogil=True)
-def _larger(array: Any, room: int) -> Any:
-    found = np.empty(room, array.dtype)
-    found[: len(array)] = array
-    return found
 
 
 @njit(cache=True, nogil=True)

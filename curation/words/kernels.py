@@ -147,16 +147,18 @@ def split_texts(data: Any, offsets: Any, tables: Any, masked: bool) -> Words:
         begin, end = offsets[text], offsets[text + 1]
         if n + end - begin > room:
             room = 2 * room + end - begin
-            hashes, starts, ends = _larger(hashes, room), _larger(starts, room), _larger(ends, room)
+            hashes, starts, ends = larger(hashes, room), larger(starts, room), larger(ends, room)
         n = split_text(data, begin, end, tables, masked, hashes, starts, ends, n)
         rows[text + 1] = n
     return hashes[:n], starts[:n], ends[:n], rows
 
 
 @njit(cache=True, nogil=True)
-def _larger(array: Any, room: int) -> Any:
+def larger(array: Any, room: int) -> Any:
+    """A copy with `room` places. A loop: Numba takes seconds to compile an assignment of slices."""
     found = np.empty(room, array.dtype)
-    found[: len(array)] = array
+    for k in range(len(array)):
+        found[k] = array[k]
     return found
 
 
