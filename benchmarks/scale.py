@@ -63,7 +63,8 @@ def main() -> None:
         for rows in args.rows:
             measured += list(_measure(Path(folder) / str(rows), rows, args.verbs, eval_sets, args.workers))
     args.out.mkdir(parents=True, exist_ok=True)
-    (args.out / "scale.json").write_text(json.dumps([m._asdict() for m in measured], indent=1) + "\n")
+    lines = ",\n".join(json.dumps(one._asdict()) for one in measured)
+    (args.out / "scale.json").write_text(f"[\n{lines}\n]\n")
     (args.out / "scale.svg").write_text(memory_chart(_peaks(measured)))
     (args.out / "scale.md").write_text(_report(measured, args.workers))
     print((args.out / "scale.md").read_text())
