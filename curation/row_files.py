@@ -98,7 +98,7 @@ def batches(part: Part, columns: Sequence[str], rows: int = 16_384) -> Iterator[
 
 def write_kept(path: Path, out: Path, keep: NDArray[np.bool_]) -> None:
     """Copy the rows of `path` where `keep` (rows,) to `out`, of the same format, which appears whole."""
-    partial = out.with_name(f".{os.getpid()}.{out.name}")  # keeps its ending
+    partial = out.with_name(f".unfinished.{out.name}")  # what a kill left is written over
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         written = (_copy_parquet if _is_parquet(path) else _copy_lines)(path, partial, keep)
@@ -140,7 +140,7 @@ def _record_batches(
 
 def _copy_lines(path: Path, out: Path, keep: NDArray[np.bool_]) -> int:
     at = 0
-    with open(out, "xb") as raw:
+    with open(out, "wb") as raw:
         # Without a name and a time, the same rows give the same bytes.
         target = gzip.GzipFile("", "wb", fileobj=raw, mtime=0) if path.suffix == ".gz" else raw
         for line, _ in _lines(_whole(path)):

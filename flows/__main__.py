@@ -211,7 +211,7 @@ def _copies(verbs: argparse._SubParsersAction) -> None:
         "deduplicate",
         "flows.deduplicate_files:deduplicate",
         "copy data files without the rows that repeat another one, word for word or nearly; other numbers, "
-        "symbols, system messages or roles make another row",
+        "operators, system messages or roles make another row",
     )
     split = _verb(
         verbs,

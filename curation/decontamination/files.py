@@ -248,7 +248,7 @@ class _ReportWriter:
     """A REPORT file that grows by row groups and appears whole."""
 
     def __init__(self, path: Path) -> None:
-        self.path, self.partial = path, path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        self.path, self.partial = path, path.with_name(f".unfinished.{path.name}")
 
     def __enter__(self) -> _ReportWriter:
         import pyarrow.parquet as pq

@@ -40,7 +40,7 @@ def check_target(path: Path, is_table: bool) -> None:
 
 def write_rows(path: Path, rows: Iterable[Row], schema: pl.Schema) -> None:
     """A .parquet file of `schema`, or a .jsonl or .jsonl.gz file."""
-    partial = path.with_name(f".{os.getpid()}.{path.name}")  # keeps its ending
+    partial = path.with_name(f".unfinished.{path.name}")  # what a kill left is written over
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix == ".parquet":

@@ -114,3 +114,13 @@ def test_halves_of_characters_are_replaced(tmp_path):
     path.write_text('{"a": "x\\ud800"}\n')
     (batch,) = batches(parts_of(path)[0], ["a"])
     assert batch.to_pylist() == [{"a": "x?"}]
+
+
+def test_what_a_kill_left_is_gone_after_the_next_run(tmp_path: Path) -> None:
+    source = tmp_path / "in.jsonl"
+    source.write_text('{"a": 1}\n{"a": 2}\n')
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / ".unfinished.in.jsonl").write_text("half a li")
+    write_kept(source, tmp_path / "out" / "in.jsonl", np.array([False, True]))
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["in.jsonl"]
+    assert (tmp_path / "out" / "in.jsonl").read_text() == '{"a": 2}\n'
